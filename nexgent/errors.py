@@ -1,0 +1,78 @@
+"""One exception hierarchy for the whole product.
+
+A domain function raises `Refusal(code, ...)`; the API renders it, the page shows it, the record stores it. The HTTP
+status of a code stands in one table here, so that no caller guesses it from words.
+"""
+
+from typing import Any
+
+# Codes whose status does not follow from their form (see `status_of`).
+STATUS = {
+    "VALIDATION_ERROR": 400,
+    "AUTHENTICATION_ERROR": 401,
+    "AUTHORIZATION_ERROR": 403,
+    "REGISTRATION_OFF": 403,
+    "INVITE_INVALID": 403,
+    "NOT_FOUND": 404,
+    "SIGNAL_DUPLICATE": 409,
+    "POSITION_EXISTS": 409,
+    "POSITION_LOCKED": 409,
+    "LEDGER_IMMUTABLE": 409,
+    "CONFIG_VERSION_CONFLICT": 409,
+    "OPEN_POSITIONS": 409,
+    "IDEMPOTENCY_IN_PROGRESS": 409,
+    "PAYLOAD_TOO_LARGE": 413,
+    "IDEMPOTENCY_KEY_REUSED": 422,
+    "ACCOUNT_LOCKED": 423,
+    "RATE_LIMITED": 429,
+    "EXECUTION_FAILED": 502,
+    "VENUE_UNAVAILABLE": 502,
+    "VENUE_TIMEOUT": 504,
+    "DEPENDENCY_DOWN": 503,
+    "NO_ADMINISTRATOR": 503,
+}
+
+
+def status_of(code: str) -> int:
+    """HTTP status of an error code; refusals of a trade that are not listed are 400."""
+    if code in STATUS:
+        return STATUS[code]
+    if code.endswith("_NOT_FOUND"):
+        return 404
+    if code.endswith("_IN_PROGRESS"):
+        return 409
+    return 400
+
+
+class NexgentError(Exception):
+    """Base of every error the product raises on purpose."""
+
+
+class Refusal(NexgentError):
+    """A request that is refused: a stable code, a sentence for the user, details for a machine."""
+
+    def __init__(self, code: str, message: str = "", *, details: Any = None) -> None:
+        super().__init__(message or code.replace("_", " ").lower())
+        self.code = code
+        self.message = message or code.replace("_", " ").capitalize()
+        self.details = details
+
+    @property
+    def status(self) -> int:
+        return status_of(self.code)
+
+
+class InvalidInput(Refusal):
+    """Input that fails validation; `problems` maps a field path to its message."""
+
+    def __init__(self, problems: dict[str, str], message: str = "The request is not valid.") -> None:
+        super().__init__("VALIDATION_ERROR", message, details=problems)
+        self.problems = problems
+
+
+class NotFound(Refusal):
+    """What does not exist, or what this user may not see: the same answer."""
+
+    def __init__(self, what: str = "") -> None:
+        code = f"{what.upper()}_NOT_FOUND" if what else "NOT_FOUND"
+        super().__init__(code, f"{what.replace('_', ' ').capitalize() or 'Object'} not found.")

@@ -1,0 +1,76 @@
+"""Columns and bulk inserts that the hot tables share.
+
+`UnitsField` and `PriceField` are the only column types for amounts and prices. `insert` writes many rows of one model
+with one `INSERT ... SELECT FROM unnest(...)`: one round trip whatever the number of rows, and usable inside a psycopg
+pipeline.
+"""
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import connection, models
+
+from nexgent.money import PRICE_PLACES
+
+
+class UnitsField(models.DecimalField):
+    """A whole amount (lamports or token base units): `numeric(39,0)` in the database, `int` in Python."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_digits"], kwargs["decimal_places"] = 39, 0
+        super().__init__(*args, **kwargs)
+
+    def from_db_value(self, value: Any, *_: Any) -> int | None:
+        return None if value is None else int(value)
+
+    def to_python(self, value: Any) -> Any:
+        value = super().to_python(value)
+        return None if value is None else int(value)
+
+
+class PriceField(models.DecimalField):
+    """SOL per whole token: `numeric(48,24)`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs["max_digits"], kwargs["decimal_places"] = 48, PRICE_PLACES
+        super().__init__(*args, **kwargs)
+
+
+@functools.cache
+def _statement(model: type[models.Model], names: tuple[str, ...], conflict: str) -> tuple[str, frozenset[int]]:
+    fields = [model._meta.get_field(name) for name in names]
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    arrays = ", ".join(f"%s::{_array_type(field)}[]" for field in fields)
+    json_at = frozenset(i for i, field in enumerate(fields) if isinstance(field, models.JSONField))
+    selected = ", ".join(f"c{i}" for i in range(len(fields)))
+    sql = (
+        f'INSERT INTO "{model._meta.db_table}" ({columns}) '  # noqa: S608  (names come from the model, never from input)
+        f"SELECT {selected} FROM unnest({arrays}) AS rows({selected}){' ' + conflict if conflict else ''}"
+    )
+    return sql, json_at
+
+
+def _array_type(field: Any) -> str:
+    target = field
+    while isinstance(target, models.ForeignKey):
+        target = target.target_field
+    kind = target.rel_db_type(connection) if isinstance(target, models.AutoField) else target.db_type(connection)
+    return str(kind).split("(")[0]
+
+
+def insert(model: type[models.Model], names: tuple[str, ...], rows: Sequence[Sequence[Any]], *, conflict: str = "") -> None:
+    """Insert `rows` (each in the order of the field names `names`) in one statement.
+
+    JSON columns take Python values, enums their integers. `conflict` is an optional `ON CONFLICT ...` clause.
+    """
+    if not rows:
+        return
+    sql, json_at = _statement(model, names, conflict)
+    columns = [
+        [None if v is None else json.dumps(v) for v in column] if i in json_at else list(column)
+        for i, column in enumerate(zip(*rows, strict=True))
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, columns)

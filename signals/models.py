@@ -1,0 +1,63 @@
+"""Signals and the verdict of every agent on every signal."""
+
+from django.db import models
+
+
+class Side(models.TextChoices):
+    BUY = "buy"
+    SELL = "sell"
+
+
+class Signal(models.Model):
+    """A hint to trade, as received. The row is the queue: `drained_at` is empty until every verdict exists."""
+
+    id = models.BigAutoField(primary_key=True)
+    workspace = models.ForeignKey("accounts.Workspace", models.PROTECT, db_index=False, related_name="signals")
+    user = models.ForeignKey("accounts.User", models.PROTECT, db_index=False, related_name="+")
+    api_key_id = models.UUIDField(null=True, blank=True)
+    token_address = models.CharField(max_length=44)
+    symbol = models.CharField(max_length=50, blank=True)
+    signal_type = models.CharField(max_length=50)
+    signal_strength = models.SmallIntegerField()
+    side = models.CharField(max_length=4, choices=Side, default=Side.BUY)
+    activation_reason = models.TextField(blank=True)
+    source = models.CharField(max_length=100, blank=True)
+    external_ref = models.CharField(max_length=100, blank=True)
+    dry_run = models.BooleanField(default=False)
+    revision = models.IntegerField(default=1)
+    received_at = models.DateTimeField()
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+    drained_at = models.DateTimeField(null=True, blank=True)
+    hidden_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["workspace", "-id"], name="signal_workspace"),
+            models.Index(fields=["id"], name="signal_waiting", condition=models.Q(drained_at__isnull=True)),
+        ]
+
+
+class DuplicateGuard(models.Model):
+    """The 60 s duplicate rule: the newest signal of (user, token, type, strength). One row per key, updated in place."""
+
+    key = models.UUIDField(primary_key=True)
+    signal_id = models.BigIntegerField()
+    at = models.DateTimeField()
+
+
+class Verdict(models.Model):
+    """What one agent made of one signal: all reasons, and the order it led to (none: skipped).
+
+    What became of it (PENDING, EXECUTED, FAILED) and the stamps of its stages stand on the order.
+    """
+
+    pk = models.CompositePrimaryKey("signal_id", "agent_id")
+    signal = models.ForeignKey(Signal, models.PROTECT, db_index=False, related_name="verdicts")
+    agent = models.ForeignKey("agents.Agent", models.PROTECT, db_index=False, related_name="+")
+    reasons = models.JSONField(default=list)
+    order = models.ForeignKey("trading.Order", models.PROTECT, null=True, db_index=False, related_name="+")
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["agent", "signal"], name="verdict_agent")]
