@@ -62,6 +62,8 @@ class Position(models.Model):
     symbol = models.CharField(max_length=50, blank=True)
     decimals = models.SmallIntegerField()
     profile = models.CharField(max_length=10)
+    seed = models.BigIntegerField(default=0)
+    """Seed of the entry order; every later order of the position derives its own from it."""
     signal_id = models.BigIntegerField(null=True, blank=True)
     opened_by_id = models.UUIDField()
     version = models.IntegerField(default=1)

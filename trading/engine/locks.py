@@ -1,0 +1,75 @@
+"""The one order in which rows are locked, and the retry of a unit of work that lost a race.
+
+Order: idempotency, signal, key, agent (entries and DCA only), wallet, position, protection, order, then the writes, then
+the stream. Within a level by id. Always FOR NO KEY UPDATE: plain FOR UPDATE would block every insert that refers to the
+row. Facts are read in statements after the lock, because a statement that waited still sees its old snapshot elsewhere.
+Exits never take the agent lock.
+"""
+
+import functools
+import logging
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import OperationalError, connection
+from psycopg import errors
+
+from wallets import services as wallets
+
+log = logging.getLogger(__name__)
+ATTEMPTS_MAX = 3
+_LOST_RACES = (errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+deadlocks = 0
+"""Units of work that were run again since the process started (a metric; an alarm when it ever rises by a deadlock)."""
+
+
+def unit_of_work(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Run a whole transaction again, at most three times, when it lost a deadlock or waited too long for a lock."""
+
+    @functools.wraps(function)
+    def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        global deadlocks  # noqa: PLW0603
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                return function(*args, **kwargs)
+            except OperationalError as problem:
+                if not isinstance(problem.__cause__, _LOST_RACES) or connection.in_atomic_block or attempt == ATTEMPTS_MAX:
+                    raise
+                deadlocks += isinstance(problem.__cause__, errors.DeadlockDetected)
+                log.warning("unit of work run again", extra={"work": function.__qualname__, "cause": str(problem)})
+        raise AssertionError("unreachable")
+
+    return run
+
+
+def _lock(table: str, ids: Iterable[UUID]) -> list[UUID]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f'SELECT id FROM "{table}" WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE',  # noqa: S608
+            [list(ids)],
+        )
+        return [row[0] for row in cursor.fetchall()]
+
+
+def agents(ids: Iterable[UUID]) -> list[UUID]:
+    """Lock agents (entries and DCA only); returns those that exist."""
+    return _lock("agents_agent", ids)
+
+
+def wallet(wallet_id: UUID) -> None:
+    """Lock one wallet: the mutex of its accounts and holds."""
+    wallets.lock([wallet_id])
+
+
+def positions(ids: Iterable[UUID]) -> list[UUID]:
+    """Lock positions; returns those that exist."""
+    return _lock("trading_position", ids)
+
+
+def orders(ids: Iterable[UUID]) -> list[UUID]:
+    """Lock orders; returns those that exist."""
+    return _lock("trading_order", ids)
