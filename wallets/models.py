@@ -82,19 +82,23 @@ class Entry(models.Model):
 
     class Meta:
         verbose_name_plural = "entries"
-        indexes = [models.Index(fields=["wallet", "id"], name="entry_wallet")]
         constraints = [
+            models.UniqueConstraint(fields=["wallet", "id"], name="entry_wallet"),  # postings refer to this pair
             models.UniqueConstraint(
                 fields=["order_id"], name="entry_order_once", condition=models.Q(order_id__isnull=False)
-            )
+            ),
         ]
 
 
 class Posting(models.Model):
-    """One line of an entry: a signed amount on one account of the entry's wallet."""
+    """One line of an entry: a signed amount on one account of the entry's wallet.
+
+    Lines count from 0 and come in one statement per entry. Two composite foreign keys of `migrations/0002` tie a line
+    to its entry's wallet and to its account, in place of the ones Django would make.
+    """
 
     pk = models.CompositePrimaryKey("entry_id", "line")
-    entry = models.ForeignKey(Entry, models.PROTECT, db_index=False, related_name="postings")
+    entry = models.ForeignKey(Entry, models.PROTECT, db_index=False, db_constraint=False, related_name="postings")
     line = models.SmallIntegerField()
     wallet = models.ForeignKey(Wallet, models.PROTECT, db_index=False, db_constraint=False, related_name="+")
     asset = models.CharField(max_length=44)
@@ -103,6 +107,7 @@ class Posting(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["wallet", "asset", "kind", "entry"], name="posting_account")]
+        constraints = [models.CheckConstraint(condition=~models.Q(amount=0), name="posting_not_zero")]
 
 
 class Hold(models.Model):
@@ -113,3 +118,6 @@ class Hold(models.Model):
     asset = models.CharField(max_length=44)
     amount = UnitsField()
     at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=models.Q(amount__gt=0), name="hold_positive")]
