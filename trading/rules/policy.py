@@ -1,4 +1,4 @@
-"""What an agent wants, compiled for the rules: every mode resolved, every amount in lamports, every percentage exact."""
+"""What an agent wants, compiled for the rules: modes resolved, amounts in lamports, percentages exact."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -99,7 +99,7 @@ class Limits:
 class SignalFilter:
     min_score: int = 1
     allowed_types: tuple[str, ...] = ()
-    token_filter_mode: str = "none"
+    token_filter_mode: str = "none"  # noqa: S105  (a mode, not a secret)
     token_list: tuple[str, ...] = ()
     market_cap_min: Decimal | None = None
     market_cap_max: Decimal | None = None
