@@ -37,6 +37,8 @@ class Environment(BaseSettings):
     pyth_api_key: str = ""
     dexscreener_api_url: str = "https://api.dexscreener.com"
     dexscreener_rate: int = 300
+    pyth_rate: int = 60
+    synthetic_seed: int = 7
     signal_rate: int = 120
 
 
@@ -162,6 +164,15 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+
+# Where prices go after the engine had them: "thread" (coalesced in the background), "inline" or "off" (tests, replays).
+PRICES_WRITER = os.environ.get("PRICES_WRITER", "inline" if ENV.nexgent_env == "test" else "thread")
+# Tests name their own feeds (loopback servers); nothing is asked of the outside by default there.
+PRICE_FEEDS = () if ENV.nexgent_env == "test" else tuple(name.strip() for name in ENV.price_feeds.split(",") if name.strip())
+JUPITER_API_URL, JUPITER_API_KEY, JUPITER_RATE = ENV.jupiter_api_url, ENV.jupiter_api_key, ENV.jupiter_rate
+DEXSCREENER_API_URL, DEXSCREENER_RATE = ENV.dexscreener_api_url, ENV.dexscreener_rate
+PYTH_API_URL, PYTH_API_KEY, PYTH_RATE = ENV.pyth_api_url, ENV.pyth_api_key, ENV.pyth_rate
+SYNTHETIC_SEED = ENV.synthetic_seed
 
 USE_TZ = True
 TIME_ZONE = "UTC"

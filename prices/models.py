@@ -42,7 +42,10 @@ class Tick(models.Model):
     source = models.CharField(max_length=20)
 
     class Meta:
-        indexes = [models.Index(fields=["mint", "at"], name="tick_mint_at"), models.Index(fields=["at"], name="tick_at")]
+        indexes = [
+            models.Index(fields=["mint", "at"], name="tick_mint_at"),
+            models.Index(fields=["at"], name="tick_at"),
+        ]
 
 
 class Candle(models.Model):

@@ -31,3 +31,11 @@ def _flush_past_guards() -> Any:
     patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
     yield
     patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _no_prices_left() -> None:
+    """Valkey keeps the newest price of a mint, whatever test it came from: each test begins without any."""
+    from prices import cache
+
+    cache.forget()

@@ -1,0 +1,78 @@
+"""Reads: the latest price of a mint, SOL in USD, what is known of a token.
+
+Valkey is asked first and PostgreSQL for what it does not know; either way a price carries its own time, and whoever
+decides on one looks at its age (`is_fresh`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from nexgent import money
+from prices import cache
+from prices.models import LatestPrice, Token
+from prices.records import SOL_USD_MAX_AGE, PriceTick
+
+
+@dataclass(frozen=True, slots=True)
+class SolUsd:
+    """USD per SOL, who said so, and when."""
+
+    price: Decimal
+    source: str
+    observed_at: datetime
+
+
+def latest(mints: Sequence[str]) -> dict[str, PriceTick]:
+    """The newest known price of each mint, however old; mints that never had one are absent."""
+    known = cache.read(list(mints))
+    missing = [mint for mint in mints if mint not in known]
+    if missing:
+        for row in LatestPrice.objects.filter(token__in=missing):
+            known[row.token_id] = PriceTick(
+                mint=row.token_id,
+                price_sol=row.price_sol,
+                observed_at=row.observed_at,
+                source=row.source,
+                price_usd=row.price_usd,
+                liquidity_usd=row.liquidity_usd,
+            )
+    return known
+
+
+def is_fresh(tick: PriceTick | None, *, now: datetime, max_age: timedelta) -> bool:
+    """Whether `tick` may be decided on at `now`: not older than `max_age`, exactly that age included."""
+    return tick is not None and now - tick.observed_at <= max_age
+
+
+def sol_usd(now: datetime) -> Decimal | None:
+    """USD per SOL, or None when no source is fresh; there is no default."""
+    quote = sol_usd_quote(now)
+    return None if quote is None else quote.price
+
+
+def sol_usd_quote(now: datetime) -> SolUsd | None:
+    """USD per SOL with its source: Pyth while fresh, else the last fresh SOL price of the price feed, else None."""
+    tick = latest([money.SOL_MINT]).get(money.SOL_MINT)
+    if tick is None or tick.price_usd is None or not is_fresh(tick, now=now, max_age=SOL_USD_MAX_AGE):
+        return None
+    return SolUsd(tick.price_usd, tick.source, tick.observed_at)
+
+
+def facts(mint: str) -> dict[str, Any]:
+    """What feeds tell of a token: marketCapUsd, liquidityUsd (Decimal), holderCount (int), mintAuthorityDisabled,
+    freezeAuthorityDisabled, isFlagged (bool), createdAt, factsAt (datetime). What is unknown is absent."""
+    token = Token.objects.filter(mint=mint).first()
+    if token is None:
+        return {}
+    known = dict(token.facts)
+    for name in ("marketCapUsd", "liquidityUsd"):
+        if known.get(name) is not None:
+            known[name] = Decimal(str(known[name]))
+    if known.get("createdAt") is not None:
+        known["createdAt"] = datetime.fromisoformat(known["createdAt"])
+    if token.facts_at is not None:
+        known["factsAt"] = token.facts_at
+    return {name: value for name, value in known.items() if value is not None}

@@ -1,0 +1,137 @@
+"""What happens to prices after the engine has had them: Valkey, the web hub's channel, PostgreSQL.
+
+A writer coalesces: `publish` only appends to a bounded queue, one thread per process takes all that has gathered, at
+most ten times a second, and writes it set-wise. PostgreSQL away: the newest prices stay queued and are tried again;
+what does not fit in the bound is dropped, oldest first, and counted. Tests write in the caller, replays not at all.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import timedelta
+from enum import StrEnum
+
+from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
+
+from prices import cache, storage
+from prices.records import PriceTick, newest
+
+log = logging.getLogger(__name__)
+
+INTERVAL_SECONDS = 0.1
+RETRY_SECONDS = 1.0
+QUEUE_MAX = 50_000
+SAME_PRICE_KEPT_EVERY = timedelta(seconds=15)
+SAME_PRICE_ANNOUNCED_EVERY = timedelta(seconds=5)
+
+
+class Mode(StrEnum):
+    """THREAD: coalesced in the background. INLINE: in the caller, before `publish` returns. OFF: nothing is written."""
+
+    THREAD = "thread"
+    INLINE = "inline"
+    OFF = "off"
+
+
+class _Thinned:
+    """Lets a price through when it changed, or when the last one let through is old enough."""
+
+    def __init__(self, every: timedelta) -> None:
+        self._every = every
+        self._last: dict[str, PriceTick] = {}
+
+    def take(self, ticks: Sequence[PriceTick]) -> list[PriceTick]:
+        taken = []
+        for tick in ticks:
+            last = self._last.get(tick.mint)
+            same = last is not None and last.price_sol == tick.price_sol and last.price_usd == tick.price_usd
+            if last is not None and same and last.observed_at <= tick.observed_at < last.observed_at + self._every:
+                continue
+            self._last[tick.mint] = tick
+            taken.append(tick)
+        return taken
+
+
+class Writer:
+    """The queue and the thread of one process."""
+
+    def __init__(self, mode: Mode) -> None:
+        self.mode = mode
+        self.dropped = 0
+        self._queue: deque[PriceTick] = deque()
+        self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._kept = _Thinned(SAME_PRICE_KEPT_EVERY)
+        self._announced = _Thinned(SAME_PRICE_ANNOUNCED_EVERY)
+
+    def add(self, batch: Sequence[PriceTick]) -> None:
+        """Take a batch over; returns at once (in mode INLINE after it is written)."""
+        if self.mode is Mode.OFF:
+            return
+        with self._lock:
+            self._queue.extend(batch)
+            while len(self._queue) > QUEUE_MAX:
+                self._queue.popleft()
+                self.dropped += 1
+        if self.mode is Mode.INLINE:
+            self.flush()
+            return
+        self._wake.set()
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+
+    def flush(self) -> None:
+        """Write what is queued, in the calling thread. Raises DatabaseError when PostgreSQL refuses."""
+        with self._writing:
+            batch = self._taken()
+            if not batch:
+                return
+            latest = sorted(newest(batch).values(), key=lambda tick: tick.mint)
+            cache.store(latest)
+            if changed := self._announced.take(latest):
+                cache.announce(changed)
+            try:
+                storage.write(seen=batch, kept=self._kept.take(batch))
+            except (OperationalError, InterfaceError):
+                self._put_back(batch)
+                raise
+
+    def _taken(self) -> list[PriceTick]:
+        with self._lock:
+            batch = list(self._queue)
+            self._queue.clear()
+        return batch
+
+    def _put_back(self, batch: list[PriceTick]) -> None:
+        with self._lock:
+            room = max(0, QUEUE_MAX - len(self._queue))
+            self.dropped += max(0, len(batch) - room)
+            self._queue.extendleft(reversed(batch[-room:] if room else []))
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="prices-writer", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            pause = INTERVAL_SECONDS
+            try:
+                self.flush()
+            except (OperationalError, InterfaceError) as problem:
+                log.warning("prices wait for PostgreSQL: %s", problem)
+                connection.close()
+                pause = RETRY_SECONDS
+                self._wake.set()
+            except DatabaseError:
+                log.exception("PostgreSQL refused a batch of prices; the batch is dropped")
+            finally:
+                close_old_connections()
+            time.sleep(pause)
