@@ -34,8 +34,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     must_change_password = models.BooleanField(default=False)
-    failed_logins = models.IntegerField(default=0)
-    locked_until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     USERNAME_FIELD = "email"
@@ -79,8 +77,23 @@ class ApiKey(models.Model):
         constraints = [models.UniqueConstraint(fields=["key_hash"], name="api_key_hash")]
 
 
+class LoginGuard(models.Model):
+    """Failed sign-ins of one e-mail from one address, known or not; counted by one atomic statement per attempt."""
+
+    key = models.UUIDField(primary_key=True)
+    email = models.CharField(max_length=255)
+    address = models.CharField(max_length=45)
+    failures = models.IntegerField(default=0)
+    locked_until = models.DateTimeField(null=True, blank=True)
+    at = models.DateTimeField(db_index=True)
+
+
 class TokenSession(models.Model):
-    """A stored API session: the refresh token's id (jti); dies on logout, password change or revoke-all."""
+    """A stored API session: the refresh token's id (jti); dies on logout, password change or revoke-all.
+
+    A rotating session gives a new refresh token with every use; the one before it stays good for 20 s, so that
+    parallel calls of one client do not end the session, and ends it afterwards: it was stolen.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.ForeignKey(User, models.CASCADE, related_name="token_sessions")
@@ -88,6 +101,10 @@ class TokenSession(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
+    is_rotating = models.BooleanField(default=False)
+    lifetime_seconds = models.IntegerField(default=86_400)
+    previous_jti = models.UUIDField(null=True, blank=True)
+    rotated_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["jti"], name="token_session_jti")]

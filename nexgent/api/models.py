@@ -12,6 +12,9 @@ class IdempotentAnswer(models.Model):
     body_hash = models.CharField(max_length=64)
     status = models.SmallIntegerField(null=True)
     answer = models.JSONField(null=True)
+    """The body as one JSON string, so that a replay is byte for byte the first answer."""
+    claimed_until = models.DateTimeField(null=True)
+    """Somebody works on it until then (requests that wait for an order)."""
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:

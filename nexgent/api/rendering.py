@@ -1,0 +1,94 @@
+"""JSON in and out for every endpoint: one format, no negotiation, no binary floats.
+
+A number with a fraction arrives as `Decimal`. What JSON forbids (NaN, Infinity) and what PostgreSQL cannot store (NUL,
+lone surrogates) is refused here, so that no endpoint has to think of it.
+"""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import orjson
+from rest_framework.exceptions import ParseError
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+
+MAGNITUDE_MAX = 60
+"""Largest power of ten, either way, of a number in a body: a 9-byte `1e999999` must not become a megabyte."""
+DEPTH_MAX = 32
+
+
+def dumps(value: Any) -> bytes:
+    """JSON bytes of a wire value (`nexgent.api.wire` makes the leaves)."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _fraction(text: str) -> Decimal:
+    value = Decimal(text)
+    if abs(value.adjusted()) > MAGNITUDE_MAX:
+        raise ValueError("a number is too large or too small")
+    return value
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check_text(value: Any, depth: int = 0) -> None:
+    if depth > DEPTH_MAX:
+        raise ValueError("the body is nested too deeply")
+    if isinstance(value, str):
+        if "\x00" in value:
+            raise ValueError("text may not contain NUL")
+        value.encode()
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            _check_text(key, depth + 1)
+            _check_text(inner, depth + 1)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_text(inner, depth + 1)
+
+
+def loads(body: bytes) -> Any:
+    """A request body; raises `ValueError` for what is no JSON of ours."""
+    value = json.loads(body.decode(), parse_float=_fraction, parse_constant=_refuse_constant)
+    _check_text(value)
+    return value
+
+
+class JsonParser(BaseParser):
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        body = stream.read()
+        if not body.strip():
+            return {}
+        try:
+            return loads(body)
+        except (ValueError, RecursionError) as problem:
+            raise ParseError(f"The body is not valid JSON: {problem}"[:200]) from problem
+
+
+class JsonRenderer(BaseRenderer):
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self, data: Any, accepted_media_type: str | None = None, renderer_context: Mapping[str, Any] | None = None
+    ) -> bytes:
+        return b"" if data is None else dumps(data)
+
+
+class OneFormat(BaseContentNegotiation):
+    """Whatever a client says it accepts, it gets JSON; as existing clients expect."""
+
+    def select_parser(self, request: Any, parsers: Any) -> Any:
+        media_type = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == media_type), None)
+
+    def select_renderer(self, request: Any, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
