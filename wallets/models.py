@@ -17,7 +17,7 @@ class Kind(models.TextChoices):
 
 
 class Wallet(models.Model):
-    """Where funds are held. The address is an attribute, never a key. Its row is the mutex of its accounts and holds."""
+    """Where funds are held. The address is no key but an attribute; the row is the mutex of its accounts and holds."""
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey("accounts.Workspace", models.PROTECT, related_name="wallets")
@@ -29,6 +29,9 @@ class Wallet(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["address"], name="wallet_address")]
+
+    def __str__(self) -> str:
+        return self.address
 
 
 class AccountKind(models.TextChoices):
@@ -44,6 +47,8 @@ class AccountKind(models.TextChoices):
 
 
 class Account(models.Model):
+    """What one wallet has, owes or gave of one asset; changed by postings and holds only."""
+
     pk = models.CompositePrimaryKey("wallet_id", "asset", "kind")
     wallet = models.ForeignKey(Wallet, models.PROTECT, db_index=False, related_name="accounts")
     asset = models.CharField(max_length=44)
@@ -121,3 +126,43 @@ class Hold(models.Model):
 
     class Meta:
         constraints = [models.CheckConstraint(condition=models.Q(amount__gt=0), name="hold_positive")]
+
+
+class AccountRow(models.Model):
+    """An account as the admin reads it: Django's admin cannot address a composite primary key."""
+
+    id = models.TextField(primary_key=True)
+    wallet = models.ForeignKey(Wallet, models.DO_NOTHING, db_constraint=False, related_name="+")
+    asset = models.CharField(max_length=44)
+    kind = models.CharField(max_length=10, choices=AccountKind)
+    balance = UnitsField()
+    held = UnitsField()
+
+    class Meta:
+        managed = False
+        db_table = "wallets_account_view"
+        verbose_name = "account"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.asset}"
+
+
+class PostingRow(models.Model):
+    """A posting as the admin reads it, for the same reason."""
+
+    id = models.TextField(primary_key=True)
+    entry = models.ForeignKey(Entry, models.DO_NOTHING, db_constraint=False, related_name="+")
+    line = models.SmallIntegerField()
+    wallet = models.ForeignKey(Wallet, models.DO_NOTHING, db_constraint=False, related_name="+")
+    asset = models.CharField(max_length=44)
+    kind = models.CharField(max_length=10, choices=AccountKind)
+    amount = UnitsField()
+
+    class Meta:
+        managed = False
+        db_table = "wallets_posting_view"
+        verbose_name = "posting"
+        ordering = ["entry", "line"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.asset} {self.amount}"

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 
 from nexgent import clock, rows
 from nexgent.errors import InvalidInput, NotFound, Refusal
+from nexgent.events import services as events
 from nexgent.ids import uuid7
 from nexgent.money import SOL_MINT
 from wallets.models import Account, AccountKind, Entry, EntryKind, Hold, Kind, Posting, Wallet
@@ -89,8 +90,7 @@ def hold(holds: Sequence[NewHold]) -> None:
         wanted[key] = wanted.get(key, 0) + new.amount
     free = _free(list(wanted))
     for (wallet_id, asset), amount in wanted.items():
-        if amount > free.get((wallet_id, asset), 0):
-            raise _insufficient(wallet_id, asset, amount, free.get((wallet_id, asset), 0))
+        _refuse_above(wallet_id, asset, amount, free.get((wallet_id, asset), 0))
     rows.insert(
         Hold,
         ("order_id", "wallet", "asset", "amount", "at"),
@@ -123,63 +123,131 @@ def wallet_create(*, workspace_id: UUID, kind: str = Kind.SIMULATION, address: s
     return Wallet.objects.create(workspace_id=workspace_id, kind=kind, address=address or _simulated_address())
 
 
-def deposit(*, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None) -> Entry:
-    """Credit a simulation wallet with SOL; raises Refusal LIVE_WALLET, InvalidInput, NotFound."""
+def deposit(
+    *, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None, stream_id: UUID | None = None
+) -> Entry:
+    """Credit a simulation wallet with SOL.
+
+    Raises Refusal LIVE_WALLET, InvalidInput, NotFound. With `stream_id` an event `balance_update` is appended there.
+    """
     _positive("lamports", lamports)
-    with transaction.atomic():
-        wallet = _simulation_wallet(wallet_id)
-        return _move(wallet, EntryKind.DEPOSIT, AccountKind.EXTERNAL, SOL_MINT, lamports, author=author, at=at)
+    return _move(
+        wallet_id,
+        kind=EntryKind.DEPOSIT,
+        counter=AccountKind.EXTERNAL,
+        asset=SOL_MINT,
+        amount=lamports,
+        author=author,
+        at=at,
+        stream_id=stream_id,
+    )
 
 
-def withdraw(*, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None) -> Entry:
-    """Debit a simulation wallet; raises Refusal INSUFFICIENT_BALANCE (holds count), LIVE_WALLET, InvalidInput, NotFound."""
+def withdraw(
+    *, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None, stream_id: UUID | None = None
+) -> Entry:
+    """Debit a simulation wallet by free SOL (what is held does not count).
+
+    Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. `stream_id` as in `deposit`.
+    """
     _positive("lamports", lamports)
-    with transaction.atomic():
-        wallet = _simulation_wallet(wallet_id)
-        return _move(wallet, EntryKind.WITHDRAWAL, AccountKind.EXTERNAL, SOL_MINT, -lamports, author=author, at=at)
+    return _move(
+        wallet_id,
+        kind=EntryKind.WITHDRAWAL,
+        counter=AccountKind.EXTERNAL,
+        asset=SOL_MINT,
+        amount=-lamports,
+        author=author,
+        at=at,
+        stream_id=stream_id,
+    )
 
 
-def adjust(*, wallet_id: UUID, asset: str, amount: int, reason: str, author: str, at: datetime | None = None) -> Entry:
+def adjust(
+    *,
+    wallet_id: UUID,
+    asset: str,
+    amount: int,
+    reason: str,
+    author: str,
+    at: datetime | None = None,
+    stream_id: UUID | None = None,
+) -> Entry:
     """Correct a simulation wallet's balance by a signed amount of base units; a reason is required.
 
-    Raises Refusal INSUFFICIENT_BALANCE when it would fall below what is held, LIVE_WALLET, InvalidInput, NotFound.
+    Of a token no more can be taken than adjustments brought: the rest belongs to positions and leaves by a sale or a
+    write-off. Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. `stream_id` as in `deposit`.
     """
-    _whole("amount", amount)
+    if not _is_whole(amount) or amount == 0:
+        raise InvalidInput({"amount": "Must be a whole number other than 0."})
+    if not 32 <= len(asset) <= 44:
+        raise InvalidInput({"asset": "Must be the mint address of the asset."})
     if not reason.strip():
         raise InvalidInput({"reason": "An adjustment needs a reason."})
-    with transaction.atomic():
-        wallet = _simulation_wallet(wallet_id)
-        return _move(
-            wallet, EntryKind.ADJUSTMENT, AccountKind.ADJUSTMENT, asset, amount, author=author, at=at, reason=reason
-        )
+    return _move(
+        wallet_id,
+        kind=EntryKind.ADJUSTMENT,
+        counter=AccountKind.ADJUSTMENT,
+        asset=asset,
+        amount=amount,
+        author=author,
+        at=at,
+        stream_id=stream_id,
+        reason=reason.strip(),
+    )
 
 
 def _move(
-    wallet: Wallet,
+    wallet_id: UUID,
+    *,
     kind: EntryKind,
     counter: AccountKind,
     asset: str,
     amount: int,
-    *,
     author: str,
     at: datetime | None,
+    stream_id: UUID | None,
     reason: str = "",
 ) -> Entry:
-    if amount < 0:
-        free = _free([(wallet.pk, asset)]).get((wallet.pk, asset), 0)
-        if -amount > free:
-            raise _insufficient(wallet.pk, asset, -amount, free)
-    draft = Draft(
-        wallet_id=wallet.pk,
-        kind=kind,
-        at=at or clock.now(),
-        lines=(Line(asset, AccountKind.OWN, amount), Line(asset, counter, -amount)),
-        epoch=wallet.epoch,
-        reason=reason,
-        author=author,
-    )
-    post([draft])
-    return Entry.objects.get(pk=draft.id)
+    with transaction.atomic():
+        wallet = _simulation_wallet(wallet_id)
+        if amount < 0:
+            _refuse_above(wallet_id, asset, -amount, _removable(wallet_id, asset, kind))
+        draft = Draft(
+            wallet_id=wallet_id,
+            kind=kind,
+            at=at or clock.now(),
+            lines=(Line(asset, AccountKind.OWN, amount), Line(asset, counter, -amount)),
+            epoch=wallet.epoch,
+            reason=reason,
+            author=author,
+        )
+        post([draft])
+        if stream_id is not None:
+            events.append([_balance_event(stream_id, wallet, draft)])
+        return Entry.objects.get(pk=draft.id)
+
+
+def _removable(wallet_id: UUID, asset: str, kind: EntryKind) -> int:
+    free = _free([(wallet_id, asset)]).get((wallet_id, asset), 0)
+    if kind != EntryKind.ADJUSTMENT or asset == SOL_MINT:
+        return free
+    brought = Account.objects.filter(wallet_id=wallet_id, asset=asset, kind=AccountKind.ADJUSTMENT).first()
+    return min(free, -int(brought.balance)) if brought else 0
+
+
+def _balance_event(stream_id: UUID, wallet: Wallet, draft: Draft) -> events.NewEvent:
+    line = draft.lines[0]
+    units = Account.objects.get(wallet_id=wallet.pk, asset=line.asset, kind=AccountKind.OWN).balance
+    payload = {
+        "transactionId": str(draft.id),
+        "transactionType": str(draft.kind),
+        "walletAddress": wallet.address,
+        "tokenAddress": line.asset,
+        "amountUnits": str(line.amount),
+        "balanceUnits": str(units),
+    }
+    return events.NewEvent(stream_id, "balance_update", payload, draft.at)
 
 
 def _simulation_wallet(wallet_id: UUID) -> Wallet:
@@ -200,19 +268,24 @@ def _free(keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
         return {(wallet_id, asset): int(free) for wallet_id, asset, free in cursor.fetchall()}
 
 
-def _insufficient(wallet_id: UUID, asset: str, required: int, free: int) -> Refusal:
-    details = {"walletId": str(wallet_id), "asset": asset, "required": str(required), "available": str(free)}
-    return Refusal("INSUFFICIENT_BALANCE", "The wallet's free balance does not cover this amount.", details=details)
+def _refuse_above(wallet_id: UUID, asset: str, required: int, available: int) -> None:
+    if required > available:
+        details = {
+            "walletId": str(wallet_id),
+            "asset": asset,
+            "requiredUnits": str(required),
+            "availableUnits": str(available),
+        }
+        raise Refusal("INSUFFICIENT_BALANCE", "The wallet's free balance does not cover this amount.", details=details)
 
 
-def _whole(name: str, amount: int) -> None:
-    # bool is an int to Python; a float or Decimal is a unit mistaken for another (D-26).
-    if type(amount) is not int or amount == 0:
-        raise InvalidInput({name: "Must be a whole number other than 0."})
+def _is_whole(amount: object) -> bool:
+    """Whether this is an int: a bool, float or Decimal is one unit mistaken for another and never guessed at (D-26)."""
+    return type(amount) is int
 
 
 def _positive(name: str, amount: int) -> None:
-    if type(amount) is not int or amount <= 0:
+    if not _is_whole(amount) or amount <= 0:
         raise InvalidInput({name: "Must be a positive whole number."})
 
 
