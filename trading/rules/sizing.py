@@ -6,7 +6,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from nexgent.errors import Refusal
-from nexgent.money import exact, floor
+from nexgent.money import EXACT, exact, floor
 from trading.rules.policy import Limits, SizeRange, SizingPolicy
 
 MINIMUM_TRADE_LAMPORTS = 10_000_000
@@ -31,7 +31,7 @@ class SizeResult:
 def draw(seed: int, index: int = 0) -> Decimal:
     """The `index`-th number in [0, 1) of a seed: SHA-256 of both, so that every decision can be replayed."""
     digest = hashlib.sha256(f"{seed}:{index}".encode()).digest()
-    return Decimal(int.from_bytes(digest[:8], "big")) / Decimal(_DRAW_RANGE)
+    return EXACT.divide(Decimal(int.from_bytes(digest[:8], "big")), Decimal(_DRAW_RANGE))
 
 
 def seed_of(*parts: object) -> int:
