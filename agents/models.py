@@ -10,6 +10,13 @@ class Mode(models.TextChoices):
     LIVE = "live"
 
 
+class Profile(models.TextChoices):
+    """Of the simulated venue: fills exactly at the price, or with impact, fees, delay and failure."""
+
+    IDEAL = "ideal"
+    REALISTIC = "realistic"
+
+
 class Agent(models.Model):
     """A strategy with its switches. `policy_version` rises with every change of switches or configuration."""
 
@@ -22,7 +29,7 @@ class Agent(models.Model):
     entries_live = models.BooleanField(default=True)
     exits_simulation = models.BooleanField(default=True)
     exits_live = models.BooleanField(default=True)
-    profile = models.CharField(max_length=10, default="realistic")  # of the simulated venue: ideal | realistic
+    profile = models.CharField(max_length=10, choices=Profile, default=Profile.REALISTIC)
     config = models.ForeignKey("ConfigVersion", models.PROTECT, null=True, db_index=False, related_name="+")
     policy_version = models.IntegerField(default=1)
     created_at = models.DateTimeField()

@@ -1,0 +1,34 @@
+"""What an agent looks like on the wire."""
+
+from typing import Any
+
+from agents.models import Agent, ConfigVersion
+from nexgent.api import wire
+
+
+def agent_wire(agent: Agent) -> dict[str, Any]:
+    """The agent as the API and its events show it; the reference's fields, then ours."""
+    return {
+        "id": str(agent.id),
+        "userId": str(agent.user_id),
+        "name": agent.name,
+        "tradingMode": agent.mode,
+        "automatedTradingSimulation": agent.entries_simulation,
+        "automatedTradingLive": agent.entries_live,
+        "exitsEnabledSimulation": agent.exits_simulation,
+        "exitsEnabledLive": agent.exits_live,
+        "profile": agent.profile,
+        "createdAt": wire.stamp(agent.created_at),
+        "updatedAt": wire.stamp(agent.updated_at),
+    }
+
+
+def config_wire(version: ConfigVersion) -> dict[str, Any]:
+    """One version of a configuration with its number, author and time."""
+    return {
+        "agentId": str(version.agent_id),
+        "version": version.number,
+        "author": version.author,
+        "createdAt": wire.stamp(version.created_at),
+        "config": version.data,
+    }
