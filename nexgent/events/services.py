@@ -5,13 +5,13 @@ follow the order of commits: a reader that has seen number n has seen everything
 (stream, newest number) go out on a Valkey channel; a lost message is healed by the readers, who compare the counters.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import orjson
 from django.db import connection, transaction
 
 from nexgent.events import bell
@@ -60,7 +60,7 @@ def append(events: Sequence[NewEvent]) -> None:
     """Number and store `events` in the given order, as the last write of the caller's transaction.
 
     One statement whatever the number of events and streams; it may stand in a psycopg pipeline. Call it once per
-    transaction: a second call could take stream locks against the order. Raises ValueError for NaN or infinite numbers.
+    transaction: a second call could take stream locks against the order.
     """
     if not events:
         return
@@ -70,7 +70,7 @@ def append(events: Sequence[NewEvent]) -> None:
         [
             [event.stream_id for event in events],
             [event.type for event in events],
-            [json.dumps(event.payload, allow_nan=False) for event in events],
+            [orjson.dumps(event.payload).decode() for event in events],
             [event.at for event in events],
         ],
     )
@@ -79,7 +79,7 @@ def append(events: Sequence[NewEvent]) -> None:
         # Read here and not above: inside a pipeline the answer arrives with the commit.
         with cursor:
             pairs = [[str(stream_id), seq] for stream_id, seq in cursor.fetchall()]
-        bell.publish(EVENTS, json.dumps(pairs).encode())
+        bell.publish(EVENTS, orjson.dumps(pairs))
 
     transaction.on_commit(announce, robust=True)
 
@@ -90,7 +90,7 @@ def sweep(*, now: datetime, batch: int = 5_000) -> int:
     while True:
         with connection.cursor() as cursor:
             cursor.execute(_SWEEP, [now - KEPT, batch])
-            count = cursor.rowcount
+            count: int = cursor.rowcount
         removed += count
         if count < batch:
             return removed

@@ -5,11 +5,13 @@ import threading
 import time
 import uuid
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 from django.db import connection, connections, transaction
 
-from nexgent.events import bell, services
+from nexgent.api.wire import number
+from nexgent.events import bell, selectors, services
 from nexgent.events.channels import EVENTS
 from nexgent.events.models import Event, Stream
 from nexgent.events.services import NewEvent, append
@@ -159,10 +161,10 @@ def test_sixteen_writers_on_ten_streams_show_readers_no_gap() -> None:
     assert dict(Stream.objects.values_list("id", "seq")) == seen
 
 
-def test_numbers_that_json_does_not_know_are_refused() -> None:
-    with pytest.raises(ValueError, match="Out of range float"):
-        append([event(uuid.uuid4(), price=float("nan"))])
-    assert Event.objects.count() == 0
+def test_exact_numbers_of_a_payload_stay_exact() -> None:
+    stream = uuid.uuid4()
+    append([event(stream, price=number(Decimal("0.000000001234567890123456")))])
+    assert selectors.events_after({stream: 0})[0].payload_text == '{"price": 0.000000001234567890123456}'
 
 
 def test_sweep_removes_what_is_older_than_seven_days_and_keeps_the_counter() -> None:

@@ -1,0 +1,16 @@
+"""Every limit of the live connections in one place; durations in seconds, sizes in bytes."""
+
+PING_SECONDS = 30.0  # a JSON ping to every agent socket
+PONG_SECONDS = 20.0  # a ping unanswered for so long stops prices
+SILENT_PINGS = 2  # so many intervals without a word close the socket
+RECHECK_SECONDS = 60.0  # credentials are asked again, for the case that a revocation message was lost
+HEAL_SECONDS = 1.0  # stream counters are compared: a lost publish is noticed after at most so long
+PRICE_SECONDS = 0.2  # between two price frames of one agent
+BEHIND_BYTES = 65_536
+BEHIND_SECONDS = 10.0
+BURST_SECONDS = 1.0  # a socket may be over BEHIND_BYTES for so long: one commit can be larger
+SOCKETS_PER_PRINCIPAL = 20  # per web process
+MESSAGES_PER_SECOND = 20  # from a client, over ten seconds
+REPLAY_MAX = 1_000  # events; further behind gets a fresh snapshot
+RING = 256  # recent events kept per followed stream
+TICKET_SECONDS = 30

@@ -1,0 +1,77 @@
+"""Reads of the event tables: counters, what follows a number, and the opening of a connection."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from nexgent.events import limits, registry
+from nexgent.events.records import Record
+
+_AFTER = """
+SELECT e.stream_id, e.seq, e.type, e.payload::text, e.at
+FROM unnest(%s::uuid[], %s::bigint[]) AS wanted(stream_id, after)
+CROSS JOIN LATERAL (
+    SELECT * FROM events_event WHERE stream_id = wanted.stream_id AND seq > wanted.after ORDER BY seq LIMIT %s
+) e
+ORDER BY e.stream_id, e.seq
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a connection starts: the stream's number, and either the events up to it or a snapshot that stands at it."""
+
+    seq: int
+    replay: tuple[Record, ...]
+    snapshot: dict[str, Any] | None
+    held: frozenset[str]
+
+
+def seqs(stream_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """The newest number of each stream; 0 for one that has no event."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id, seq FROM events_stream WHERE id = ANY(%s)", [list(stream_ids)])
+        return dict.fromkeys(stream_ids, 0) | dict(cursor.fetchall())
+
+
+def events_after(positions: Mapping[UUID, int], *, limit: int = limits.REPLAY_MAX) -> list[Record]:
+    """The events of each stream behind its given number, in order, at most `limit` per stream."""
+    if not positions:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_AFTER, [list(positions), list(positions.values()), limit])
+        return [Record(*row) for row in cursor.fetchall()]
+
+
+def agent_opening(agent_id: UUID, *, since: int | None = None) -> Opening:
+    """The start of an agent's connection, seen at one moment.
+
+    With `since`, the events behind it when all are kept and they are at most 1,000; else the snapshot.
+    """
+    with _one_moment():
+        seq = seqs([agent_id])[agent_id]
+        held = frozenset(registry.held_mints([agent_id])[agent_id])
+        replay = None if since is None else kept_between(agent_id, since, seq)
+        if replay is None:
+            return Opening(seq, (), registry.snapshot(agent_id), held)
+        return Opening(seq, tuple(replay), None, held)
+
+
+def kept_between(stream_id: UUID, since: int, seq: int) -> list[Record] | None:
+    """The events since + 1 .. seq of a stream; None when they are too many or not all kept."""
+    if not 0 <= since <= seq or seq - since > limits.REPLAY_MAX:
+        return None
+    records = [record for record in events_after({stream_id: since}) if record.seq <= seq]
+    return records if len(records) == seq - since else None
+
+
+@contextmanager
+def _one_moment() -> Iterator[None]:
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
