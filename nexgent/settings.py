@@ -1,109 +1,102 @@
-"""Settings: one typed module. Values come from the environment, are checked at start, and fail with a sentence."""
+"""Django's settings. What an operator may set comes from the environment; `nexgent.runtime.environment` checks it."""
 
 import hashlib
 import os
-import secrets
 import sys
-from pathlib import Path
-from typing import Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
+from nexgent.runtime import environment, logs
 from nexgent.runtime.embedded import EmbeddedServers
 
-BASE_DIR = Path(__file__).resolve().parent.parent
-
-
-class Environment(BaseSettings):
-    """What an operator may set; `.env.example` documents each."""
-
-    model_config = SettingsConfigDict(env_file=BASE_DIR / ".env", extra="ignore")
-
-    nexgent_env: Literal["development", "production", "test"] = "development"
-    secret_key: str = ""
-    database_url: str = ""
-    redis_url: str = ""
-    host: str = "127.0.0.1"
-    port: int = 8000
-    nexgent_data_dir: Path = BASE_DIR / ".data"
-    log_level: str = "INFO"
-    public_url: str = ""
-    price_feeds: str = "jupiter,dexscreener"
-    jupiter_api_url: str = "https://api.jup.ag"
-    jupiter_api_key: str = ""
-    jupiter_rate: int = 60
-    pyth_api_url: str = "https://hermes.pyth.network"
-    pyth_api_key: str = ""
-    dexscreener_api_url: str = "https://api.dexscreener.com"
-    dexscreener_rate: int = 300
-    pyth_rate: int = 60
-    synthetic_seed: int = 7
-    signal_rate: int = 120
-
-
-ENV = Environment()
+BASE_DIR = environment.PROJECT_DIR
+ENV = environment.load()
 DATA_DIR = ENV.nexgent_data_dir
+PRODUCTION = ENV.nexgent_env == "production"
 
 
-def _process_kind() -> str:
-    """Which process this is (web, exits, entries, prices, default, beat, command): decides the connection pool."""
-    words = sys.argv
-    if "beat" in words and "celery" in words[0]:
+def _process_kind(words: list[str]) -> str:
+    """Which process this is (web, exits, entries, prices, default, beat, command), read from its command line."""
+    if "celery" in words[0] and "beat" in words:
         return "beat"
-    if "worker" in words and "celery" in words[0]:
+    if "celery" in words[0] and "worker" in words:
         return words[words.index("-Q") + 1] if "-Q" in words else "default"
-    return "web" if "web" in words else "command"
+    return "web" if words[1:2] == ["web"] else "command"
 
 
-PROCESS = os.environ.get("NEXGENT_PROCESS") or _process_kind()
-POOL_SIZE = {"web": 8, "exits": 9, "entries": 9, "prices": 6, "default": 4, "beat": 2}.get(PROCESS, 4)
+PROCESS = os.environ.get("NEXGENT_PROCESS") or _process_kind(sys.argv)
+
+# --- PostgreSQL and Valkey -------------------------------------------------------------------------------------------
 
 _servers = EmbeddedServers(DATA_DIR)
-DATABASE_URL = ENV.database_url or _servers.database_url
-REDIS_URL = ENV.redis_url or _servers.redis_url
+DATABASE_URL = ENV.database_url.get_secret_value() or _servers.database_url
+REDIS_URL = ENV.redis_url.get_secret_value() or _servers.redis_url
+
+# Connections per process, those that hold a lock of the session included. Threads take theirs from psycopg's pool;
+# CONN_MAX_AGE beside it would leak under ASGI, CELERY_DB_REUSE_MAX would starve it.
+POOL_SIZE = {"web": 8, "exits": 8 + 1, "entries": 8 + 1, "prices": 4 + 2, "default": 4, "beat": 2}
+STATEMENT_TIMEOUT_S = 30
+LOCK_TIMEOUT_S = 2
 
 
 def _database(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+    options: dict[str, object] = {
+        **{key: value for key, value in query.items() if key != "host"},
+        "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s",
+        "application_name": f"nexgent {PROCESS}",
+        "connect_timeout": 5,
+    }
+    if PROCESS in POOL_SIZE:
+        options["pool"] = {"min_size": 1, "max_size": POOL_SIZE[PROCESS], "timeout": 10}
     return {
         "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
+        "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
-        "HOST": query.pop("host", "") or unquote(parts.hostname or ""),
+        "HOST": query.get("host", "") or unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": {
-            **query,
-            "options": "-c lock_timeout=2s -c statement_timeout=30s",
-            **({} if PROCESS == "command" else {"pool": {"min_size": 1, "max_size": POOL_SIZE, "timeout": 10}}),
-        },
+        "CONN_HEALTH_CHECKS": True,  # without it a restarted PostgreSQL costs answers of status 500
+        "OPTIONS": options,
     }
 
 
 DATABASES = {"default": _database(DATABASE_URL)}
+# The pub/sub layer: the other one drops idle sockets after 5 s and runs out of connections at 100.
+CHANNEL_LAYERS = {
+    "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}
+}
 
+# --- Secrets, hosts, sessions ----------------------------------------------------------------------------------------
 
-def _secret_key() -> str:
-    if ENV.secret_key:
-        return ENV.secret_key
-    file = DATA_DIR / "secret.key"
-    if not file.exists():
-        DATA_DIR.mkdir(parents=True, exist_ok=True, mode=0o711)
-        file.write_text(secrets.token_urlsafe(48))
-        file.chmod(0o600)
-    return file.read_text()
+SECRET_KEY = ENV.secret_key.get_secret_value() or environment.stored_secret(DATA_DIR / "secret.key")
+JWT_SIGNING_KEY = ENV.jwt_secret.get_secret_value() or hashlib.sha256(b"jwt:" + SECRET_KEY.encode()).hexdigest()
+DEBUG = ENV.nexgent_debug
 
+PUBLIC_URL = ENV.public_url
+_public = urlsplit(PUBLIC_URL)
+ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
+ALLOWED_HOSTS += [host for host in (_public.hostname, ENV.host) if host and host not in {"0.0.0.0", "::"}]  # noqa: S104
+CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if PUBLIC_URL else []
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
+SESSION_COOKIE_NAME = "nexgent_session"
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+TRUSTED_PROXIES = ENV.trusted_proxies
+if TRUSTED_PROXIES:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+CORS_ORIGIN = ENV.cors_origin
+REGISTRATION = ENV.registration
+WS_QUERY_TOKEN, LEGACY_REFRESH = ENV.ws_query_token, ENV.legacy_refresh
+SIGNAL_RATE = ENV.signal_rate
+METRICS_TOKEN = ENV.metrics_token.get_secret_value()
+REQUIRE_ADMINISTRATOR = ENV.nexgent_env != "test"
 
-SECRET_KEY = _secret_key()
-JWT_SIGNING_KEY = os.environ.get("JWT_SECRET") or hashlib.sha256(b"jwt:" + SECRET_KEY.encode()).hexdigest()
-DEBUG = False
-ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]", "testserver"]
+# --- Applications ----------------------------------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",
     "unfold",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -127,19 +120,33 @@ INSTALLED_APPS = [
     "signals",
 ]
 MIDDLEWARE = [
+    "nexgent.api.middleware.RequestId",
     "django.middleware.security.SecurityMiddleware",
+    "nexgent.api.cors.Cors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "nexgent.runtime.middleware.AdministratorRequired",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
 ]
 ROOT_URLCONF = "nexgent.urls"
 ASGI_APPLICATION = "nexgent.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["nexgent.accounts.authentication.EmailBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -154,36 +161,82 @@ TEMPLATES = [
         },
     }
 ]
-CHANNEL_LAYERS = {"default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [REDIS_URL]}}}
+REST_FRAMEWORK: dict[str, object] = {
+    "DEFAULT_RENDERER_CLASSES": ["nexgent.api.rendering.JsonRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["nexgent.api.rendering.JsonParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "nexgent.api.rendering.OneFormat",
+    "DEFAULT_AUTHENTICATION_CLASSES": ["nexgent.accounts.authentication.Credentials"],
+    "DEFAULT_PERMISSION_CLASSES": ["nexgent.accounts.permissions.Allowed"],
+    "DEFAULT_METADATA_CLASS": None,
+    "EXCEPTION_HANDLER": "nexgent.api.errors.respond",
+}
+SIMPLE_JWT: dict[str, object] = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "USER_ID_CLAIM": "userId",
+    "TOKEN_TYPE_CLAIM": "type",
+    "JTI_CLAIM": "jti",
+}
 
-TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
+# What lower layers contribute to health (dotted paths; `nexgent.runtime.health`): a ready check answers True or False,
+# a report answers a record with "status" healthy, degraded or unhealthy.
+READY_CHECKS: dict[str, str] = {}
+HEALTH_REPORTS: dict[str, str] = {}
+
+# --- Celery: the row is the queue of record, a message is a bell ----------------------------------------------------
+
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 120}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 120, "socket_keepalive": True}
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 4
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "nexgent.runtime.beat:SingleScheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 1
+TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
 
-# Where prices go after the engine had them: "thread" (coalesced in the background), "inline" or "off" (tests, replays).
+# --- Outside services ------------------------------------------------------------------------------------------------
+
+# Where prices go after the engine had them: "thread" (coalesced in the background), "inline" or "off" (replays).
 PRICES_WRITER = os.environ.get("PRICES_WRITER", "inline" if ENV.nexgent_env == "test" else "thread")
 # Tests name their own feeds (loopback servers); nothing is asked of the outside by default there.
-PRICE_FEEDS = () if ENV.nexgent_env == "test" else tuple(name.strip() for name in ENV.price_feeds.split(",") if name.strip())
-JUPITER_API_URL, JUPITER_API_KEY, JUPITER_RATE = ENV.jupiter_api_url, ENV.jupiter_api_key, ENV.jupiter_rate
+PRICE_FEEDS = () if ENV.nexgent_env == "test" else ENV.price_feeds
+JUPITER_API_URL, JUPITER_RATE = ENV.jupiter_api_url, ENV.jupiter_rate
+JUPITER_API_KEY = ENV.jupiter_api_key.get_secret_value()
 DEXSCREENER_API_URL, DEXSCREENER_RATE = ENV.dexscreener_api_url, ENV.dexscreener_rate
-PYTH_API_URL, PYTH_API_KEY, PYTH_RATE = ENV.pyth_api_url, ENV.pyth_api_key, ENV.pyth_rate
+PYTH_API_URL, PYTH_RATE = ENV.pyth_api_url, ENV.pyth_rate
+PYTH_API_KEY = ENV.pyth_api_key.get_secret_value()
+SOLANA_RPC_URLS = ENV.solana_rpc_url
 SYNTHETIC_SEED = ENV.synthetic_seed
+
+# --- Time, static files, logs ----------------------------------------------------------------------------------------
 
 USE_TZ = True
 TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en"
+USE_I18N = False
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-REST_FRAMEWORK: dict[str, object] = {"DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"]}
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "handlers": {"console": {"class": "logging.StreamHandler"}},
-    "root": {"level": ENV.log_level, "handlers": ["console"]},
-}
+LOGGING_CONFIG = None
+logs.configure(
+    level=ENV.log_level,
+    form="json" if PRODUCTION else "text",
+    process=PROCESS,
+    secrets=[
+        SECRET_KEY,
+        JWT_SIGNING_KEY,
+        *environment.secret_values(ENV),
+        *filter(None, [unquote(urlsplit(url).password or "") for url in (DATABASE_URL, REDIS_URL)]),
+    ],
+)

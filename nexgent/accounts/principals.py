@@ -20,7 +20,9 @@ REFERENCE_SCOPES = ("signals", "agents", "positions", "balances", "transactions"
 SCOPES = (*REFERENCE_SCOPES, FULL_ACCESS, "trade", "config")
 _RANK = {Role.VIEWER: 0, Role.AUDITOR: 1, Role.TRADER: 2, Role.OWNER: 3}
 
-_USER_COLUMNS = ("id", "email", "is_active", "is_staff", "is_superuser", "must_change_password", "created_at")
+_USED = {"id", "email", "is_active", "is_staff", "is_superuser", "must_change_password", "created_at"}
+_USER_COLUMNS = tuple(field.attname for field in User._meta.concrete_fields if field.attname in _USED)
+"""In the order of the model, as `from_db` wants them."""
 _COLUMNS = ", ".join(f"u.{name}" for name in _USER_COLUMNS)
 _FIRST_MEMBERSHIP = (
     "JOIN LATERAL (SELECT workspace_id, role FROM accounts_membership"
@@ -28,15 +30,13 @@ _FIRST_MEMBERSHIP = (
 )
 _BY_USER = f"SELECT {_COLUMNS}, m.workspace_id, m.role FROM accounts_user u {_FIRST_MEMBERSHIP} "  # noqa: S608
 _BY_ID = _BY_USER + "WHERE u.id = %s AND u.is_active"
-_BY_TOKEN = (
-    _BY_USER
-    + """
+_BY_TOKEN = f"""
+{_BY_USER}
 WHERE u.id = %(user_id)s AND u.is_active
   AND NOT EXISTS (SELECT 1 FROM accounts_revokedtoken WHERE jti = %(jti)s)
   AND (%(session_id)s::uuid IS NULL
        OR EXISTS (SELECT 1 FROM accounts_tokensession s WHERE s.id = %(session_id)s AND s.revoked_at IS NULL))
-"""
-)
+"""  # noqa: S608
 _BY_KEY = f"""
 SELECT {_COLUMNS}, m.workspace_id, m.role, k.id, k.scopes, k.key_hash
 FROM accounts_apikey k
@@ -69,7 +69,7 @@ class Principal:
         return _RANK[self.role] >= _RANK[least]
 
     def has_scope(self, scope: str) -> bool:
-        """Whether this key may use `scope`; `full_access` is every scope of the reference, never `trade` or `config`."""
+        """Whether this key may use `scope`; `full_access` is the reference's scopes, never `trade` or `config`."""
         return scope in self.scopes or (FULL_ACCESS in self.scopes and scope in REFERENCE_SCOPES)
 
 

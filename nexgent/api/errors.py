@@ -59,6 +59,8 @@ def respond(problem: Exception, context: dict[str, Any]) -> Response | None:
     request_id = getattr(context["request"], "request_id", "")
     if isinstance(problem, Refusal):
         response = Response(of_refusal(problem, request_id), status=problem.status)
+        if problem.status == 401:
+            response["WWW-Authenticate"] = 'Bearer realm="api"'
         _add_headers(response, problem.code, problem.details)
         return response
     if isinstance(problem, Http404):

@@ -43,7 +43,7 @@ ON CONFLICT (principal, route, key) DO NOTHING RETURNING id
 """
 
 
-class Replay(Exception):  # noqa: N818
+class Replay(Exception):
     """Carries a stored answer out of the action."""
 
     def __init__(self, status: int, body: str) -> None:

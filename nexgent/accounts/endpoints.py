@@ -1,0 +1,41 @@
+"""The base of all API endpoints: who may call which method, and whose rows a caller sees.
+
+`Endpoint.scopes` names, per method, the scope that lets an API key in; a method without one is for people only.
+`Endpoint.roles` names the least role, else viewers read and traders write. What belongs to another workspace does not
+exist: `mine` and `one` are the only way from an id to a row.
+"""
+
+from typing import ClassVar, TypeVar
+from uuid import UUID
+
+from django.db.models import Model, QuerySet
+from rest_framework.views import APIView
+
+from nexgent.accounts.models import Role
+from nexgent.accounts.principals import Principal
+from nexgent.api.query import uuid_of
+from nexgent.errors import NotFound
+
+_Row = TypeVar("_Row", bound=Model)
+
+
+class Endpoint(APIView):
+    """JSON in, JSON out, for a known principal."""
+
+    scopes: ClassVar[dict[str, str]] = {}
+    roles: ClassVar[dict[str, Role]] = {}
+    is_public: ClassVar[bool] = False
+
+
+def mine(rows: QuerySet[_Row], principal: Principal, *, path: str = "workspace_id") -> QuerySet[_Row]:
+    """The rows of the principal's workspace; `path` leads from a row to its workspace id."""
+    return rows.filter(**{path: principal.workspace_id})
+
+
+def one(rows: QuerySet[_Row], principal: Principal, key: str | UUID, *, what: str, path: str = "workspace_id") -> _Row:
+    """The principal's row with this id; raises `InvalidInput` (400) for no UUID, `NotFound` for absent and foreign."""
+    row_id = key if isinstance(key, UUID) else uuid_of(key, f"{what}Id")
+    row = mine(rows, principal, path=path).filter(id=row_id).first()
+    if row is None:
+        raise NotFound(what)
+    return row
