@@ -39,7 +39,7 @@ class Signal(models.Model):
 
 
 class DuplicateGuard(models.Model):
-    """The 60 s duplicate rule: the newest signal of (user, token, type, strength). One row per key, updated in place."""
+    """The 60 s duplicate rule: the newest signal of (user, token, type, strength). One row per key, kept in place."""
 
     key = models.UUIDField(primary_key=True)
     signal_id = models.BigIntegerField()
@@ -61,3 +61,31 @@ class Verdict(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["agent", "signal"], name="verdict_agent")]
+
+
+class SignalRevision(models.Model):
+    """What a signal said before it was changed; verdicts given until `replaced_at` rest on it."""
+
+    signal = models.ForeignKey(Signal, models.PROTECT, db_index=False, related_name="revisions")
+    number = models.IntegerField()
+    content = models.JSONField()
+    replaced_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["signal", "number"], name="signal_revision_once")]
+
+
+class VerdictRow(models.Model):
+    """Verdicts for the admin, which cannot show composite keys: a read-only view with a text id."""
+
+    id = models.CharField(max_length=60, primary_key=True)
+    signal = models.ForeignKey(Signal, models.DO_NOTHING, related_name="+")
+    agent = models.ForeignKey("agents.Agent", models.DO_NOTHING, related_name="+")
+    order = models.ForeignKey("trading.Order", models.DO_NOTHING, null=True, related_name="+")
+    reasons = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "signals_verdict_row"
+        verbose_name = "verdict"

@@ -1,0 +1,91 @@
+"""REST of signals: intake, lists, revision, and what every agent made of each.
+
+Intake answers 201 only when the signal is durable; trading follows from the row, not from this request.
+"""
+
+from django.conf import settings
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nexgent import clock
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.principals import Principal
+from nexgent.api import idempotency, query
+from nexgent.api.throttling import limit
+from nexgent.errors import InvalidInput, NotFound
+from signals import live, selectors, services
+from signals.models import Signal
+
+SCOPE = "signals"
+
+
+class Signals(Endpoint):
+    scopes = {"GET": SCOPE, "POST": SCOPE}
+    throttles = {"POST": (limit("signals", settings.SIGNAL_RATE),)}
+
+    def get(self, request: Request) -> Response:
+        page = query.page(request)
+        rows = Signal.objects.filter(workspace_id=request.principal.workspace_id, hidden_at=None)
+        filters = {
+            "token_address": query.text(request, "tokenAddress"),
+            "signal_type": query.text(request, "signalType"),
+            "created_at__gte": query.moment(request, "startDate"),
+            "created_at__lte": query.moment(request, "endDate"),
+        }
+        rows = rows.filter(**{name: value for name, value in filters.items() if value is not None})
+        return Response([live.signal_wire(signal) for signal in rows.order_by("-id")[page.slice]])
+
+    def post(self, request: Request) -> Response:
+        received_at, principal = clock.now(), request.principal
+
+        def accept() -> Response:
+            signal = services.accept(
+                workspace_id=principal.workspace_id,
+                user_id=principal.user.id,
+                data=request.data,
+                received_at=received_at,
+                api_key_id=principal.key_id,
+            )
+            return Response(live.signal_wire(signal), status=201)
+
+        return idempotency.once(request, accept)
+
+
+class OneSignal(Endpoint):
+    scopes = {"GET": SCOPE, "PUT": SCOPE, "DELETE": SCOPE}
+
+    def get(self, request: Request, signal_id: str) -> Response:
+        return Response(live.signal_wire(owned(request.principal, signal_id)))
+
+    def put(self, request: Request, signal_id: str) -> Response:
+        signal = services.signal_revise(
+            workspace_id=request.principal.workspace_id, signal_id=id_of(signal_id), data=request.data
+        )
+        return Response(live.signal_wire(signal))
+
+    def delete(self, request: Request, signal_id: str) -> Response:
+        services.signal_hide(workspace_id=request.principal.workspace_id, signal_id=id_of(signal_id))
+        return Response(status=204)
+
+
+class Executions(Endpoint):
+    scopes = {"GET": SCOPE}
+
+    def get(self, request: Request, signal_id: str) -> Response:
+        signal = owned(request.principal, signal_id)
+        return Response([live.execution_wire(row) for row in selectors.executions(signal.id)])
+
+
+def id_of(text: str) -> int:
+    """A signal id of a path; raises `InvalidInput` when it is no 64-bit integer."""
+    if not (text.isascii() and text.isdigit() and len(text) < 20 and int(text) <= query.BIGINT_MAX):
+        raise InvalidInput({"id": "must be an integer"})
+    return int(text)
+
+
+def owned(principal: Principal, signal_id: str) -> Signal:
+    """The caller's signal; `NotFound` for absent, hidden and foreign ones."""
+    signal = Signal.objects.filter(id=id_of(signal_id), workspace_id=principal.workspace_id, hidden_at=None).first()
+    if signal is None:
+        raise NotFound("signal")
+    return signal

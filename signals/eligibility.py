@@ -1,0 +1,81 @@
+"""Which agents a signal concerns: gathers facts for the pure filter and keeps every reason it gives.
+
+Configurations come from the database (compiled once per version), switches from the agent's row: nothing cached outside
+PostgreSQL can turn an agent on or off.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from agents import selectors as agent_selectors
+from agents.models import Agent
+from prices import selectors as prices
+from signals.models import Signal
+from trading.rules import eligibility
+from trading.rules.eligibility import SignalFacts, TokenMetrics
+from trading.rules.policy import Policy
+from trading.rules.token_gate import TokenFacts
+
+NO_CONFIG = "no_config"
+AGENT_ARCHIVED = "agent_archived"
+
+
+def candidates(signal: Signal) -> list[Agent]:
+    """Every agent the signal could concern: those of its workspace, in id order."""
+    return list(Agent.objects.filter(workspace_id=signal.workspace_id, archived_at=None).order_by("id"))
+
+
+def verdicts(signal: Signal, agents: Sequence[Agent]) -> dict[UUID, tuple[str, ...]]:
+    """All reasons against each agent acting on the signal (lower_snake, in check order); empty means eligible.
+
+    At most two queries whatever the number of agents: uncompiled configurations, and token facts when a bound is set.
+    """
+    policies = agent_selectors.policies(agent.config_id for agent in agents if agent.config_id is not None)
+    needs_metrics = any(eligibility.needs_metrics(policy.signals) for policy in policies.values())
+    metrics = token_metrics(signal.token_address) if needs_metrics else None
+    facts = SignalFacts(
+        token=signal.token_address,
+        type=signal.signal_type,
+        strength=signal.signal_strength,
+        side=signal.side,
+        source=signal.source,
+    )
+    return {
+        agent.id: _reasons(
+            agent, policies.get(agent.config_id) if agent.config_id else None, facts=facts, metrics=metrics
+        )
+        for agent in agents
+        if agent.workspace_id == signal.workspace_id
+    }
+
+
+def token_metrics(mint: str) -> TokenMetrics | None:
+    """The market metrics that are stored for a token; None when there are none at all."""
+    known = prices.facts(mint)
+    metrics = TokenMetrics(
+        market_cap_usd=known.get("marketCapUsd"),
+        liquidity_usd=known.get("liquidityUsd"),
+        holder_count=known.get("holderCount"),
+    )
+    return None if metrics == TokenMetrics() else metrics
+
+
+def token_facts(mint: str) -> TokenFacts:
+    """What the token gate asks about a token."""
+    known = prices.facts(mint)
+    return TokenFacts(
+        mint_authority_disabled=known.get("mintAuthorityDisabled"),
+        freeze_authority_disabled=known.get("freezeAuthorityDisabled"),
+        is_flagged=known.get("isFlagged"),
+        at=known.get("factsAt"),
+    )
+
+
+def _reasons(
+    agent: Agent, policy: Policy | None, *, facts: SignalFacts, metrics: TokenMetrics | None
+) -> tuple[str, ...]:
+    if agent.archived_at is not None:
+        return (AGENT_ARCHIVED,)
+    if policy is None:
+        return (NO_CONFIG,)
+    return eligibility.evaluate(facts, policy.signals, metrics, entries_on=agent_selectors.entries_on(agent))

@@ -1,0 +1,98 @@
+"""Reads of signals, of the verdicts on them, and of what became of those."""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import QuerySet
+
+from nexgent.errors import NotFound
+from prices.models import Token
+from signals.models import Signal, Verdict
+from trading.models import State
+
+PENDING, EXECUTED, FAILED, SKIPPED = "PENDING", "EXECUTED", "FAILED", "SKIPPED"
+
+_EXECUTIONS = """
+SELECT v.signal_id, v.agent_id, v.reasons, v.at, v.order_id, o.state, o.error_code, o.position_id, o.stages,
+    e.id AS transaction_id
+FROM signals_verdict v
+LEFT JOIN trading_order o ON o.id = v.order_id
+LEFT JOIN wallets_entry e ON e.order_id = o.id
+WHERE v.signal_id = ANY(%s) ORDER BY v.signal_id DESC, v.agent_id
+"""
+
+
+def signals(
+    workspace_id: UUID,
+    *,
+    token_address: str = "",
+    signal_type: str = "",
+    start: datetime | None = None,
+    end: datetime | None = None,
+) -> QuerySet[Signal]:
+    """The workspace's signals, newest first, hidden ones left out; `start` and `end` are inclusive."""
+    found = Signal.objects.filter(workspace_id=workspace_id, hidden_at=None)
+    if token_address:
+        found = found.filter(token_address=token_address)
+    if signal_type:
+        found = found.filter(signal_type=signal_type)
+    if start is not None:
+        found = found.filter(created_at__gte=start)
+    if end is not None:
+        found = found.filter(created_at__lte=end)
+    return found.order_by("-id")
+
+
+def signal(workspace_id: UUID, signal_id: int) -> Signal:
+    """One signal of the workspace. Raises NotFound (hidden and foreign ones too)."""
+    found = signals(workspace_id).filter(id=signal_id).first()
+    if found is None:
+        raise NotFound("signal")
+    return found
+
+
+def verdicts(signal_id: int) -> QuerySet[Verdict]:
+    """The verdicts on a signal, in the order of agent ids."""
+    return Verdict.objects.filter(signal_id=signal_id).order_by("agent_id")
+
+
+def executions(signal_ids: Sequence[int]) -> list[dict[str, Any]]:
+    """What each agent made of the signals, with the order, position and ledger entry it led to; one query.
+
+    `status` is SKIPPED (no order; `reasons` say why), PENDING, EXECUTED or FAILED (the order's error is a reason).
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_EXECUTIONS, [list(signal_ids)])
+        names = [column.name for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [_execution(row) for row in rows]
+
+
+def token_symbol(mint: str) -> str | None:
+    """The stored symbol of a token ("" when it has none yet); None when the token is unknown."""
+    return Token.objects.filter(mint=mint).values_list("symbol", flat=True).first()
+
+
+def _execution(row: dict[str, Any]) -> dict[str, Any]:
+    state, error = row.pop("state"), row.pop("error_code")
+    row["reasons"] = [*_json(row["reasons"]), *([error.lower()] if error else [])]
+    row["stages"] = _json(row["stages"]) or {}
+    row["status"] = _status(state)
+    return row
+
+
+def _status(state: int | None) -> str:
+    if state is None:
+        return SKIPPED
+    if state == State.FILLED:
+        return EXECUTED
+    return FAILED if state in (State.FAILED, State.CANCELLED) else PENDING
+
+
+def _json(value: Any) -> Any:
+    """A jsonb column of a plain cursor, which Django leaves as text."""
+    return json.loads(value) if isinstance(value, str) else value
