@@ -1,12 +1,18 @@
 """The Celery application. Tasks are thin: they call a service and hold no state."""
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import beat_init, setup_logging, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
+# `make check` has run them; in every worker they would cost a second of each start.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "true")
+# It warns every worker of root; only JSON is accepted, nothing is unpickled.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("nexgent")
 app.config_from_object("django.conf:settings", namespace="CELERY")

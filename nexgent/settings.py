@@ -182,6 +182,8 @@ SIMPLE_JWT: dict[str, object] = {
 # a report answers a record with "status" healthy, degraded or unhealthy.
 READY_CHECKS: dict[str, str] = {}
 HEALTH_REPORTS: dict[str, str] = {}
+# Called by `manage.py demo` when the database is ready, before the processes start; they see NEXGENT_DEMO=1.
+DEMO_PREPARATION = ""
 
 # --- Celery: the row is the queue of record, a message is a bell ----------------------------------------------------
 
@@ -224,7 +226,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 USE_I18N = False
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = None  # served from where they lie (WHITENOISE_USE_FINDERS); nothing is collected
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

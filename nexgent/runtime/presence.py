@@ -48,7 +48,13 @@ def _tell(facts: Callable[[], dict[str, Any]]) -> None:
     is_silent = False
     started = time.time()
     while True:
-        record = {"kind": settings.PROCESS, "pid": os.getpid(), "host": socket.gethostname(), "started": started, **facts()}
+        record = {
+            "kind": settings.PROCESS,
+            "pid": os.getpid(),
+            "host": socket.gethostname(),
+            "started": started,
+            **facts(),
+        }
         try:
             valkey.set(key, json.dumps(record), ex=LAPSE_SECONDS)
             is_silent = False

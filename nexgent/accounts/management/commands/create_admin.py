@@ -1,9 +1,9 @@
 """`manage.py create_admin`: the first administrator. Never asks, never changes an existing user."""
 
-import os
 import secrets
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from nexgent.accounts import services
@@ -14,14 +14,13 @@ class Command(BaseCommand):
     help = "Makes the first administrator: superuser, and owner of a workspace."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        default = os.environ.get("ADMIN_EMAIL") or "admin@localhost"
-        parser.add_argument("--email", default=default, help="who signs in (ADMIN_EMAIL, else admin@localhost)")
+        parser.add_argument("--email", default=settings.ENV.admin_email, help="who signs in (default: ADMIN_EMAIL)")
         parser.add_argument(
             "--if-none", action="store_true", help="say nothing when an administrator exists (for start-up scripts)"
         )
 
     def handle(self, *_args: Any, email: str, if_none: bool, **_options: Any) -> None:
-        given = os.environ.get("ADMIN_PASSWORD", "")
+        given = settings.ENV.admin_password.get_secret_value()
         password = given or secrets.token_urlsafe(12)
         try:
             user = services.create_first_admin(email, password, must_change_password=not given)
