@@ -1,16 +1,15 @@
-"""Vector family of the signal intake. It runs in the database, because the duplicate rule lives there."""
+"""Vector family of the signal intake. It runs in the database, because the duplicate rule lives there.
+
+Django's models are imported when the vectors run: the runner reads this module before Django is set up.
+"""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from django.db import transaction
-
-from nexgent.accounts.models import User, Workspace
 from nexgent.errors import InvalidInput, Refusal
-from signals import services
-from signals.models import Signal
 
+NEEDS_DATABASE = ("signal_request",)
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STORED = ("token_address", "symbol", "signal_type", "activation_reason", "signal_strength", "source")
 
@@ -20,6 +19,8 @@ class _RolledBack(Exception):
 
 
 def signal_request(vector: dict[str, Any]) -> dict[str, Any]:
+    from django.db import transaction
+
     answers: list[dict[str, Any]] = []
     try:
         with transaction.atomic():
@@ -30,6 +31,8 @@ def signal_request(vector: dict[str, Any]) -> dict[str, Any]:
 
 
 def _in_a_fresh_workspace(given: dict[str, Any]) -> dict[str, Any]:
+    from nexgent.accounts.models import User, Workspace
+
     user = User.objects.create(email="vectors@example.com")
     workspace = Workspace.objects.create(name="vectors")
     at = START
@@ -39,7 +42,10 @@ def _in_a_fresh_workspace(given: dict[str, Any]) -> dict[str, Any]:
     return _post(given.get("request_body"), user, workspace, at)
 
 
-def _post(body: Any, user: User, workspace: Workspace, at: datetime) -> dict[str, Any]:
+def _post(body: Any, user: Any, workspace: Any, at: datetime) -> dict[str, Any]:
+    from signals import services
+    from signals.models import Signal
+
     try:
         signal = services.accept(workspace_id=workspace.id, user_id=user.id, data=body, received_at=at)
     except InvalidInput as refusal:
