@@ -5,15 +5,25 @@ input and output comes after it, on the writer's thread.
 """
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from datetime import timedelta
 
 from django.conf import settings
+from django.db import connection
 
+from nexgent import clock
 from nexgent.errors import Refusal
-from prices import storage
+from nexgent.events import bell
+from prices import selectors, storage
+from prices.feeds import registry
+from prices.feeds.protocol import Feed, FeedFailure
+from prices.feeds.synthetic import SyntheticFeed
 from prices.mints import is_mint
 from prices.models import Token
+from prices.poller import Poller
 from prices.records import Lane, PriceTick
+from prices.station import Station
 from prices.watchlist import Held, Watchlist
 from prices.writer import Mode, Writer
 
@@ -22,7 +32,13 @@ log = logging.getLogger(__name__)
 Sink = Callable[[Sequence[PriceTick]], None]
 
 _sinks: list[Sink] = []
+FACTS_MAX_AGE = timedelta(minutes=10)
+TOKENS_PER_CALL = 100
+SYMBOL_MAX = 50
+
 _writer = Writer(Mode(settings.PRICES_WRITER))
+_station: Station | None = None
+_starting = threading.Lock()
 watchlist = Watchlist()
 
 
@@ -38,6 +54,7 @@ def publish(batch: Sequence[PriceTick]) -> None:
             sink(batch)
         except Exception:
             log.exception("a sink of prices failed on %d ticks: %r", len(batch), sink)
+            _writer.note("PRICE_SINK_FAILED", getattr(sink, "__qualname__", "sink")[:120], {"ticks": len(batch)})
     _writer.add(batch)
 
 
@@ -76,11 +93,92 @@ def register_held(held: Held, *, lane: Lane | str = Lane.POSITIONS) -> None:
 def ensure_token(mint: str, symbol: str = "") -> Token:
     """The token of `mint`, made if there is none; `symbol` fills an empty one.
 
-    Raises Refusal INVALID_TOKEN for what is not base58 of 32 bytes.
+    A token that no source has described yet is asked about: at once outside a transaction, after the commit inside
+    one (nothing waits for the network under a lock). Raises Refusal INVALID_TOKEN for what is not base58 of 32 bytes.
     """
     if not is_mint(mint):
         raise Refusal("INVALID_TOKEN", "A token address is base58 of 32 bytes.", details={"token": mint})
     storage.ensure_rows([mint])
     if symbol:
-        Token.objects.filter(mint=mint, symbol="").update(symbol=symbol[: Token._meta.get_field("symbol").max_length])
-    return Token.objects.get(mint=mint)
+        Token.objects.filter(mint=mint, symbol="").update(symbol=symbol[:SYMBOL_MAX])
+    token = Token.objects.get(mint=mint)
+    if token.facts_at is not None or not settings.PRICE_FEEDS:
+        return token
+    if connection.in_atomic_block:
+        bell.task("prices.tasks.describe", queue="prices")
+        return token
+    describe([mint])
+    token.refresh_from_db()
+    return token
+
+
+def describe(mints: Sequence[str], *, max_age: timedelta = FACTS_MAX_AGE) -> int:
+    """Ask the feeds about tokens whose facts are missing or older than `max_age`; returns how many were told.
+
+    A feed that does not answer is no error: facts stay as they were, with their age. Never call it inside a
+    transaction. Decimals are taken over once only: amounts that exist are in the decimals they were made with.
+    """
+    due = Token.objects.filter(mint__in=list(mints)).exclude(facts_at__gt=clock.now() - max_age)
+    wanted = list(due.values_list("mint", flat=True))
+    told = 0
+    for feed in _feeds():
+        for at in range(0, len(wanted), TOKENS_PER_CALL):
+            try:
+                answers = feed.tokens(wanted[at : at + TOKENS_PER_CALL])
+            except FeedFailure as failure:
+                log.info("%s told nothing of %d tokens: %s", feed.name, len(wanted), failure)
+                continue
+            told += storage.describe(answers, at=clock.now())
+    return told
+
+
+def describe_unknown() -> int:
+    """Ask about the newest tokens that nobody has described yet."""
+    unknown = Token.objects.filter(facts_at=None).order_by("-created_at").values_list("mint", flat=True)
+    return describe(list(unknown[:TOKENS_PER_CALL]))
+
+
+def start_feeds() -> Station:
+    """Start the feeds of this process (once); the caller is the process that holds the engine role."""
+    global _station
+    with _starting:
+        if _station is None:
+            feeds = registry.configured()
+            for feed in feeds:
+                _take_over(feed)
+            poller = Poller(feeds, lanes=watchlist.lanes, publish=publish, alarm=_writer.note)
+            has_outside = any(not isinstance(feed, SyntheticFeed) for feed in feeds)
+            _station = Station(poller, pyth=registry.pyth() if has_outside else None)
+            _station.start()
+        return _station
+
+
+def stop_feeds() -> None:
+    """Stop the feeds of this process and store what is queued; nothing happens when none run."""
+    global _station
+    with _starting:
+        station, _station = _station, None
+    if station is not None:
+        station.stop()
+        _writer.flush()
+
+
+def poll() -> bool:
+    """One round of polling where the feeds run; False where they do not, or while a round is running."""
+    station = _station
+    return station is not None and station.ring()
+
+
+def _feeds() -> list[Feed]:
+    return _station.poller.feeds if _station is not None else registry.shared()
+
+
+def _take_over(feed: Feed) -> None:
+    """A feed with tokens of its own: make and describe them, and go on from their last prices."""
+    offered = list(feed.mints())
+    if not offered:
+        return
+    storage.ensure_rows(offered)
+    storage.describe(feed.tokens(offered), at=clock.now())
+    if isinstance(feed, SyntheticFeed):
+        feed.resume({mint: tick.price_sol for mint, tick in selectors.latest(offered).items()})

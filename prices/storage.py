@@ -1,13 +1,15 @@
 """Prices into PostgreSQL, set-wise: latest by `observed_at`, ticks, one-minute candles; all of a batch or nothing."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from nexgent import money, rows
+from prices.feeds.protocol import TokenFacts
 from prices.models import Candle, LatestPrice, Tick, Token
 from prices.records import PriceTick, newest
 
@@ -101,6 +103,31 @@ def _candles(seen: Sequence[PriceTick]) -> list[tuple[object, ...]]:
     ]
 
 
-def candle_end(start: datetime, seconds: int) -> datetime:
-    """When a candle is complete."""
-    return start + timedelta(seconds=seconds)
+_DESCRIBE = """
+UPDATE prices_token AS token SET
+    decimals = CASE WHEN token.facts_at IS NULL THEN told.decimals ELSE token.decimals END,
+    symbol = coalesce(nullif(told.symbol, ''), token.symbol), name = coalesce(nullif(told.name, ''), token.name),
+    program = coalesce(nullif(told.program, ''), token.program), facts = token.facts || told.facts, facts_at = %s
+FROM unnest(%s::varchar[], %s::smallint[], %s::varchar[], %s::varchar[], %s::varchar[], %s::jsonb[])
+    AS told(mint, decimals, symbol, name, program, facts)
+WHERE token.mint = told.mint
+"""
+_SYMBOL_MAX, _NAME_MAX, _ADDRESS_MAX = 50, 200, 44
+
+
+def describe(tokens: Sequence[TokenFacts], *, at: datetime) -> int:
+    """Write facts of tokens down; decimals only the first time. Returns the number of tokens changed."""
+    told = sorted(tokens, key=lambda token: token.mint)
+    columns = [
+        [token.mint for token in told],
+        [token.decimals for token in told],
+        [token.symbol.replace("\0", "")[:_SYMBOL_MAX] for token in told],
+        [token.name.replace("\0", "")[:_NAME_MAX] for token in told],
+        [token.program[:_ADDRESS_MAX] for token in told],
+        [json.dumps(token.facts) for token in told],
+    ]
+    if not told:
+        return 0
+    with connection.cursor() as cursor:
+        cursor.execute(_DESCRIBE, [at, *columns])
+        return int(cursor.rowcount)

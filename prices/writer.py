@@ -16,6 +16,7 @@ from enum import StrEnum
 from django.db import DatabaseError, InterfaceError, OperationalError, close_old_connections, connection
 
 from prices import cache, storage
+from prices.alarms import Detail, Notes
 from prices.records import PriceTick, newest
 
 log = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class Writer:
 
     def __init__(self, mode: Mode) -> None:
         self.mode = mode
+        self.notes = Notes()
         self.dropped = 0
         self._queue: deque[PriceTick] = deque()
         self._lock = threading.Lock()
@@ -77,6 +79,20 @@ class Writer:
             while len(self._queue) > QUEUE_MAX:
                 self._queue.popleft()
                 self.dropped += 1
+        self._go()
+
+    def note(self, code: str, subject: str, detail: Detail) -> None:
+        """Note an alarm (detail None: it is over) and have it written down."""
+        if self.notes.note(code, subject, detail) and self.mode is not Mode.OFF:
+            self._go()
+
+    def flush(self) -> None:
+        """Write what is queued, in the calling thread. Raises DatabaseError when PostgreSQL refuses."""
+        with self._writing:
+            self._write(self._taken())
+            self.notes.tell()
+
+    def _go(self) -> None:
         if self.mode is Mode.INLINE:
             self.flush()
             return
@@ -84,12 +100,8 @@ class Writer:
         if self._thread is None or not self._thread.is_alive():
             self._start()
 
-    def flush(self) -> None:
-        """Write what is queued, in the calling thread. Raises DatabaseError when PostgreSQL refuses."""
-        with self._writing:
-            batch = self._taken()
-            if not batch:
-                return
+    def _write(self, batch: list[PriceTick]) -> None:
+        if batch:
             latest = sorted(newest(batch).values(), key=lambda tick: tick.mint)
             cache.store(latest)
             if changed := self._announced.take(latest):
