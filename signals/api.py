@@ -12,7 +12,7 @@ from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
 from nexgent.api import idempotency, query
 from nexgent.api.throttling import limit
-from nexgent.errors import InvalidInput, NotFound
+from nexgent.errors import InvalidInput
 from signals import live, selectors, services
 from signals.models import Signal
 
@@ -25,15 +25,14 @@ class Signals(Endpoint):
 
     def get(self, request: Request) -> Response:
         page = query.page(request)
-        rows = Signal.objects.filter(workspace_id=request.principal.workspace_id, hidden_at=None)
-        filters = {
-            "token_address": query.text(request, "tokenAddress"),
-            "signal_type": query.text(request, "signalType"),
-            "created_at__gte": query.moment(request, "startDate"),
-            "created_at__lte": query.moment(request, "endDate"),
-        }
-        rows = rows.filter(**{name: value for name, value in filters.items() if value is not None})
-        return Response([live.signal_wire(signal) for signal in rows.order_by("-id")[page.slice]])
+        rows = selectors.signals(
+            request.principal.workspace_id,
+            token_address=query.text(request, "tokenAddress") or "",
+            signal_type=query.text(request, "signalType") or "",
+            start=query.moment(request, "startDate"),
+            end=query.moment(request, "endDate"),
+        )
+        return Response([live.signal_wire(signal) for signal in rows[page.slice]])
 
     def post(self, request: Request) -> Response:
         received_at, principal = clock.now(), request.principal
@@ -73,7 +72,7 @@ class Executions(Endpoint):
 
     def get(self, request: Request, signal_id: str) -> Response:
         signal = owned(request.principal, signal_id)
-        return Response([live.execution_wire(row) for row in selectors.executions(signal.id)])
+        return Response([live.execution_wire(row) for row in selectors.executions([signal.id])])
 
 
 def id_of(text: str) -> int:
@@ -85,7 +84,4 @@ def id_of(text: str) -> int:
 
 def owned(principal: Principal, signal_id: str) -> Signal:
     """The caller's signal; `NotFound` for absent, hidden and foreign ones."""
-    signal = Signal.objects.filter(id=id_of(signal_id), workspace_id=principal.workspace_id, hidden_at=None).first()
-    if signal is None:
-        raise NotFound("signal")
-    return signal
+    return selectors.signal(principal.workspace_id, id_of(signal_id))

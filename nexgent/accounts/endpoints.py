@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
 from nexgent.api.query import uuid_of
+from nexgent.api.throttling import Limit
 from nexgent.errors import NotFound
 
 _Row = TypeVar("_Row", bound=Model)
@@ -24,7 +25,13 @@ class Endpoint(APIView):
 
     scopes: ClassVar[dict[str, str]] = {}
     roles: ClassVar[dict[str, Role]] = {}
+    throttles: ClassVar[dict[str, tuple[type[Limit], ...]]] = {}
+    """Limits per method; `throttle_classes` counts every method."""
     is_public: ClassVar[bool] = False
+
+    def get_throttles(self) -> list[Any]:
+        mine = self.throttles.get(self.request.method or "", ())
+        return [limit() for limit in (*self.throttle_classes, *mine)]
 
 
 def mine(rows: QuerySet[_Row], principal: Principal, *, path: str = "workspace_id") -> QuerySet[_Row]:

@@ -1,0 +1,127 @@
+"""`/agent-balances`: what an agent's wallets hold. A balance is the sum of its postings, so nothing here writes."""
+
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.api.agents import owned
+from agents.api.wallets import open_assignments
+from agents.models import Agent
+from nexgent import money
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.models import Role
+from nexgent.accounts.principals import Principal
+from nexgent.api import query
+from nexgent.api.wire import stamp, text_or_none
+from nexgent.errors import InvalidInput, NotFound, Refusal
+from nexgent.ids import key_uuid
+from prices import selectors as prices
+from wallets.api import immutable
+
+USE = "POST /api/v1/agent-transactions (DEPOSIT, WITHDRAWAL, ADJUSTMENT)"
+
+_BALANCES = """
+SELECT a.wallet_id, w.address, a.asset, coalesce(nullif(t.symbol, ''), 'TOKEN'), coalesce(t.decimals, 0), a.balance, a.held,
+       coalesce(last.at, w.created_at)
+FROM wallets_account a
+JOIN wallets_wallet w ON w.id = a.wallet_id
+LEFT JOIN prices_token t ON t.mint = a.asset
+LEFT JOIN LATERAL (
+    SELECT e.at FROM wallets_posting p JOIN wallets_entry e ON e.id = p.entry_id
+    WHERE p.wallet_id = a.wallet_id AND p.asset = a.asset AND p.kind = 'own' ORDER BY p.entry_id DESC LIMIT 1
+) last ON true
+WHERE a.wallet_id = ANY(%s) AND a.kind = 'own' AND a.balance <> 0
+ORDER BY a.wallet_id, a.asset
+"""
+
+
+def balance_id(wallet_id: UUID, asset: str) -> UUID:
+    """The stable id of (wallet, asset) on the wire; the row's own key is the pair."""
+    return key_uuid(f"balance|{wallet_id}|{asset}")
+
+
+def balances_wire(agent: Agent, *, address: str | None = None) -> list[dict[str, Any]]:
+    """The balances of the agent's wallets (of one address), decimal text."""
+    wallets = [row.wallet_id for row in open_assignments(agent) if address in (None, row.wallet.address)]
+    if not wallets and address is not None:
+        raise NotFound("wallet")
+    with connection.cursor() as cursor:
+        cursor.execute(_BALANCES, [wallets])
+        rows = cursor.fetchall()
+    return [_wire(agent.id, *row) for row in rows]
+
+
+def _wire(
+    agent_id: UUID,
+    wallet_id: UUID,
+    address: str,
+    asset: str,
+    symbol: str,
+    decimals: int,
+    units: Any,
+    held: Any,
+    at: Any,
+) -> dict[str, Any]:
+    is_sol = asset == money.SOL_MINT
+    places = money.SOL_DECIMALS if is_sol else decimals
+    return {
+        "id": balance_id(wallet_id, asset),
+        "agentId": agent_id,
+        "walletAddress": address,
+        "tokenAddress": asset,
+        "tokenSymbol": "SOL" if is_sol else symbol,
+        "balance": money.text(money.tokens(int(units), places)),
+        "held": money.text(money.tokens(int(held), places)),
+        "lastUpdated": stamp(at),
+    }
+
+
+class Balances(Endpoint):
+    scopes = {"GET": "balances"}
+    roles = {"POST": Role.VIEWER}
+
+    def get(self, request: Request) -> Response:
+        agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
+        rows = balances_wire(agent, address=query.text(request, "walletAddress", length_max=44))
+        known = prices.latest([row["tokenAddress"] for row in rows if row["tokenAddress"] != money.SOL_MINT])
+        for row in rows:
+            tick = known.get(row["tokenAddress"])
+            is_sol = row["tokenAddress"] == money.SOL_MINT
+            row["priceSol"] = "1" if is_sol else text_or_none(tick.price_sol if tick else None)
+        return Response(rows)
+
+    def post(self, request: Request) -> Response:
+        given = request.data.get("agentId") if isinstance(request.data, dict) else None
+        if not isinstance(given, str):
+            raise InvalidInput({"agentId": "is required"})
+        owned(request.principal, given)
+        raise immutable(USE)
+
+
+class OneBalance(Endpoint):
+    scopes = {"GET": "balances"}
+    roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
+
+    def get(self, request: Request, balance_id: str) -> Response:
+        return Response(_found(request.principal, query.uuid_of(balance_id, "id")))
+
+    def put(self, request: Request, balance_id: str) -> Response:
+        raise self._refusal(request, balance_id)
+
+    def delete(self, request: Request, balance_id: str) -> Response:
+        raise self._refusal(request, balance_id)
+
+    def _refusal(self, request: Request, balance_id: str) -> Refusal:
+        _found(request.principal, query.uuid_of(balance_id, "id"))
+        return immutable(USE)
+
+
+def _found(principal: Principal, wanted: UUID) -> dict[str, Any]:
+    for agent in Agent.objects.filter(workspace_id=principal.workspace_id, archived_at=None):
+        for row in balances_wire(agent):
+            if row["id"] == wanted:
+                return row
+    raise NotFound("balance")

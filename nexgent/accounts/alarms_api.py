@@ -1,0 +1,35 @@
+"""`/alarms`: what a person must know now. Alarms live below accounts; who may read them is decided here."""
+
+from typing import Any
+
+from django.db.models import Q
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.api import query
+from nexgent.api.wire import stamp, stamp_or_none
+from nexgent.events.models import Alarm
+
+
+def alarm_wire(alarm: Alarm) -> dict[str, Any]:
+    return {
+        "id": alarm.id,
+        "code": alarm.code,
+        "subject": alarm.subject,
+        "detail": alarm.detail,
+        "since": stamp(alarm.since),
+        "clearedAt": stamp_or_none(alarm.cleared_at),
+    }
+
+
+class Alarms(Endpoint):
+    """The workspace's alarms and those of the whole installation, newest first; `active=true` leaves out cleared ones."""
+
+    def get(self, request: Request) -> Response:
+        page = query.page(request)
+        rows = Alarm.objects.filter(Q(workspace_id=request.principal.workspace_id) | Q(workspace_id=None))
+        is_active = query.flag(request, "active")
+        if is_active is not None:
+            rows = rows.filter(cleared_at__isnull=is_active)
+        return Response([alarm_wire(alarm) for alarm in rows.order_by("-since", "-id")[page.slice]])

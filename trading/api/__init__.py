@@ -1,0 +1,1 @@
+"""REST of trading: positions, orders, trades, the ledger as transactions, closed trades, performance."""

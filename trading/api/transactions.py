@@ -1,0 +1,271 @@
+"""`/agent-transactions`: the ledger entries of an agent's wallets, and the few a person may add.
+
+A wallet's entries belong to the agent that was assigned to it at the time. Entries are never edited: the routes that
+would are kept and answer 409 LEDGER_IMMUTABLE.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from pydantic import Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.api.agents import owned
+from agents.api.wallets import wallet_of
+from nexgent import money
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.models import Role
+from nexgent.accounts.principals import Principal
+from nexgent.api import idempotency, query
+from nexgent.api.bodies import Body, DecimalValue, Moment, UuidValue, read
+from nexgent.api.wire import stamp, text_or_none
+from nexgent.errors import InvalidInput, NotFound, Refusal
+from trading.models import Purpose, Side
+from trading.rules.pnl import usd_of
+from wallets import services as wallets
+from wallets.api import immutable
+from wallets.models import Entry, EntryKind, Kind, Wallet
+
+USE = "POST /api/v1/agent-transactions with DEPOSIT, WITHDRAWAL or ADJUSTMENT"
+AMOUNT_MAX = Decimal(10**12)
+USD_PLACES = Decimal("0.00000001")
+
+_COLUMNS = """
+SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, a.agent_id, w.address,
+       o.side, o.purpose, o.signal_id, o.mint, o.position_id,
+       f.amount_in, f.amount_out, f.protocol_fee_lamports, f.network_fee_lamports, f.price, f.price_impact, f.sol_usd,
+       own.asset, own.amount, coalesce(nullif(t.symbol, ''), 'TOKEN') AS symbol, coalesce(t.decimals, 0) AS decimals
+FROM wallets_entry e
+JOIN wallets_wallet w ON w.id = e.wallet_id AND w.epoch = e.epoch
+JOIN agents_assignment a ON a.wallet_id = e.wallet_id AND e.at >= a.started_at
+    AND (a.ended_at IS NULL OR e.at < a.ended_at)
+JOIN agents_agent g ON g.id = a.agent_id AND g.archived_at IS NULL
+LEFT JOIN trading_order o ON o.id = e.order_id
+LEFT JOIN trading_fill f ON f.order_id = e.order_id
+LEFT JOIN LATERAL (
+    SELECT asset, amount FROM wallets_posting WHERE entry_id = e.id AND kind = 'own' ORDER BY line LIMIT 1
+) own ON true
+LEFT JOIN prices_token t ON t.mint = coalesce(o.mint, own.asset)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One side of a movement on the wire."""
+
+    mint: str
+    symbol: str
+    amount: Decimal
+    price: Decimal | None
+
+    def wire(self, side: str) -> dict[str, Any]:
+        return {
+            f"{side}Mint": self.mint,
+            f"{side}Symbol": self.symbol,
+            f"{side}Amount": money.text(self.amount),
+            f"{side}Price": text_or_none(self.price),
+        }
+
+
+def _no_leg(side: str) -> dict[str, Any]:
+    return {f"{side}{name}": None for name in ("Mint", "Symbol", "Amount", "Price")}
+
+
+def _legs(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    if row["amount_in"] is None:
+        return _single_leg(row).wire("input"), _no_leg("output")
+    is_buy = row["side"] == Side.BUY
+    lamports, units = (row["amount_in"], row["amount_out"]) if is_buy else (row["amount_out"], row["amount_in"])
+    sol = Leg(money.SOL_MINT, "SOL", money.sol(int(lamports)), Decimal(1))
+    token = Leg(row["mint"], row["symbol"], money.tokens(int(units), row["decimals"]), row["price"])
+    return (sol.wire("input"), token.wire("output")) if is_buy else (token.wire("input"), sol.wire("output"))
+
+
+def _single_leg(row: dict[str, Any]) -> Leg:
+    units = int(row["amount"] or 0)
+    if row["kind"] != EntryKind.ADJUSTMENT:
+        units = abs(units)
+    if row["asset"] == money.SOL_MINT:
+        return Leg(money.SOL_MINT, "SOL", money.sol(units), Decimal(1))
+    return Leg(row["asset"] or "", row["symbol"], money.tokens(units, row["decimals"]), None)
+
+
+def _value_usd(row: dict[str, Any]) -> str:
+    """USD of the SOL side at the price of its time; "0" where none was known, as the reference's type wants text."""
+    if row["amount_in"] is None:
+        return "0"
+    lamports = row["amount_in"] if row["side"] == Side.BUY else row["amount_out"]
+    usd = usd_of(int(lamports), row["sol_usd"])
+    return "0" if usd is None else money.text(usd.quantize(USD_PLACES))
+
+
+def transaction_wire(row: dict[str, Any]) -> dict[str, Any]:
+    """One ledger entry as the reference's transaction; decimals as text."""
+    given, taken = _legs(row)
+    at = stamp(row["at"])
+    return {
+        "id": row["id"],
+        "agentId": row["agent_id"],
+        "walletAddress": row["address"],
+        "transactionType": row["kind"],
+        "transactionValueUsd": _value_usd(row),
+        "transactionTime": at,
+        "destinationAddress": None,
+        "signalId": row["signal_id"],
+        "fees": "0",
+        "routes": None,
+        **given,
+        **taken,
+        "slippage": None,
+        "priceImpact": text_or_none(row["price_impact"]),
+        "isDca": row["purpose"] == Purpose.DCA,
+        "isTakeProfit": row["purpose"] == Purpose.TAKE_PROFIT,
+        "transactionHash": None,
+        "protocolFeeSol": _fee(row["protocol_fee_lamports"]),
+        "networkFeeSol": _fee(row["network_fee_lamports"]),
+        "createdAt": at,
+        "updatedAt": at,
+        "orderId": row["order_id"],
+        "positionId": row["position_id"],
+        "reason": row["reason"] or None,
+        "author": row["author"] or None,
+    }
+
+
+def _fee(lamports: Any) -> str | None:
+    return None if lamports is None else money.text(money.sol(int(lamports)))
+
+
+def fetch(where: list[str], values: dict[str, Any], *, page: query.Page | None = None) -> list[dict[str, Any]]:
+    """Rows of the ledger, newest first; `where` are fixed conditions, `values` their parameters."""
+    sql = f"{_COLUMNS} WHERE {' AND '.join(where)} ORDER BY e.id DESC"
+    if page is not None:
+        sql += " LIMIT %(limit)s OFFSET %(offset)s"
+        values = {**values, "limit": page.limit, "offset": page.offset}
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        names = [column.name for column in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
+    """The caller's transaction by its id or its order's; raises `NotFound`."""
+    wanted = query.uuid_of(transaction_id, "id")
+    rows = fetch(
+        ["g.workspace_id = %(workspace)s", "(e.id = %(id)s OR e.order_id = %(id)s)"],
+        {"workspace": principal.workspace_id, "id": wanted},
+    )
+    if not rows:
+        raise NotFound("transaction")
+    return rows[0]
+
+
+class NewTransaction(Body):
+    agent_id: UuidValue
+    transaction_type: str
+    wallet_address: str | None = Field(default=None, max_length=44)
+    transaction_value_usd: DecimalValue | None = Field(default=None, ge=0)
+    transaction_time: Moment | None = None
+    input_mint: str | None = Field(default=None, max_length=255)
+    input_amount: DecimalValue | None = None
+    output_mint: str | None = Field(default=None, max_length=255)
+    output_amount: DecimalValue | None = None
+    reason: str | None = Field(default=None, max_length=1000)
+
+
+class Transactions(Endpoint):
+    scopes = {"GET": "transactions"}
+    roles = {"POST": Role.OWNER}
+
+    def get(self, request: Request) -> Response:
+        agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
+        where, values = ["a.agent_id = %(agent)s"], {"agent": agent.id}
+        filters = {
+            "w.address = %({})s": ("walletAddress", query.text(request, "walletAddress")),
+            "e.kind = %({})s": ("transactionType", query.choice(request, "transactionType", EntryKind.values)),
+            "e.at >= %({})s": ("startTime", query.moment(request, "startTime")),
+            "e.at <= %({})s": ("endTime", query.moment(request, "endTime")),
+            "o.signal_id = %({})s": ("signalId", query.integer(request, "signalId")),
+            "(o.purpose IS NOT DISTINCT FROM 1) = %({})s": ("isDca", query.flag(request, "isDca")),
+            "(o.purpose IS NOT DISTINCT FROM 3) = %({})s": ("isTakeProfit", query.flag(request, "isTakeProfit")),
+        }
+        for condition, (name, value) in filters.items():
+            if value is not None:
+                where.append(condition.format(name))
+                values[name] = value
+        return Response([transaction_wire(row) for row in fetch(where, values, page=query.page(request))])
+
+    def post(self, request: Request) -> Response:
+        body = read(NewTransaction, request.data)
+        agent = owned(request.principal, str(body.agent_id))
+        if body.transaction_type not in EntryKind.values:
+            raise InvalidInput({"transactionType": f"must be one of {', '.join(EntryKind.values)}"})
+        if body.transaction_type in (EntryKind.SWAP, EntryKind.BURN):
+            raise immutable("POST /api/v1/trades/execute, POST /api/v1/agent-positions/:agentId/:positionId/close")
+        wallet = wallet_of(agent, body.wallet_address)
+        if wallet.kind != Kind.SIMULATION:
+            raise immutable("a transfer on the chain: the balance of a live wallet follows it")
+        return idempotency.once(request, lambda: _post(request.principal, body, wallet, agent.id))
+
+
+class OneTransaction(Endpoint):
+    scopes = {"GET": "transactions"}
+    roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
+
+    def get(self, request: Request, transaction_id: str) -> Response:
+        return Response(transaction_wire(one(request.principal, transaction_id)))
+
+    def put(self, request: Request, transaction_id: str) -> Response:
+        raise self._refusal(request, transaction_id)
+
+    def delete(self, request: Request, transaction_id: str) -> Response:
+        raise self._refusal(request, transaction_id)
+
+    def _refusal(self, request: Request, transaction_id: str) -> Refusal:
+        one(request.principal, transaction_id)
+        return immutable(USE)
+
+
+def _post(principal: Principal, body: NewTransaction, wallet: Wallet, agent_id: UUID) -> Response:
+    entry = _entry(principal, body, wallet, agent_id)
+    row = fetch(["a.agent_id = %(agent)s", "e.id = %(id)s"], {"agent": agent_id, "id": entry.id})[0]
+    return Response(transaction_wire(row), status=201)
+
+
+def _entry(principal: Principal, body: NewTransaction, wallet: Wallet, agent_id: UUID) -> Entry:
+    author = principal.user.email[:80]
+    lamports = _lamports(body)
+    if body.transaction_type == EntryKind.DEPOSIT:
+        return wallets.deposit(wallet_id=wallet.id, lamports=lamports, author=author, stream_id=agent_id)
+    if body.transaction_type == EntryKind.WITHDRAWAL:
+        return wallets.withdraw(wallet_id=wallet.id, lamports=lamports, author=author, stream_id=agent_id)
+    return wallets.adjust(
+        wallet_id=wallet.id,
+        asset=money.SOL_MINT,
+        amount=lamports,
+        reason=body.reason or "",
+        author=author,
+        stream_id=agent_id,
+    )
+
+
+def _lamports(body: NewTransaction) -> int:
+    """What is moved. Only SOL comes from outside, tokens come by trades; a sign is for adjustments."""
+    mint, amount, name = body.input_mint, body.input_amount, "inputAmount"
+    if amount is None:
+        mint, amount, name = body.output_mint, body.output_amount, "outputAmount"
+    if amount is None:
+        raise InvalidInput({"inputAmount": "is required"})
+    if mint not in (None, "", money.SOL_MINT):
+        raise InvalidInput({name.replace("Amount", "Mint"): f"must be SOL ({money.SOL_MINT})"})
+    is_signed = body.transaction_type == EntryKind.ADJUSTMENT
+    if amount == 0 or (amount < 0 and not is_signed) or abs(amount) > AMOUNT_MAX:
+        raise InvalidInput({name: f"must be greater than 0 and at most {AMOUNT_MAX}"})
+    lamports = money.lamports(amount)
+    if money.sol(lamports) != amount:
+        raise InvalidInput({name: f"must have at most {money.SOL_DECIMALS} decimals"})
+    return lamports
