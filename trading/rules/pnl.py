@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nexgent.errors import Refusal
-from nexgent.money import exact, quantise, sol, tokens, value_lamports
+from nexgent.money import LAMPORTS_PER_SOL, exact, quantise, sol, tokens, value_lamports
 from trading.rules.apply import cost_of
 from trading.rules.gain import HUNDRED, ZERO, gain_percent
 
@@ -31,11 +31,11 @@ def usd_of(lamports: int, sol_usd: Decimal | None) -> Decimal | None:
 
 @exact
 def full_sale(
-    *, invested_lamports: int, received_lamports: int, basis_lamports: int, sol_usd: Decimal | None
+    *, invested_lamports: int, received_lamports: int, basis_lamports: Decimal, sol_usd: Decimal | None
 ) -> SalePnl:
-    """P/L of a closed position. `basis_lamports` = average price x tokens bought; the change is relative to it."""
+    """P/L of a closed position. `basis_lamports` (see `basis`) is what the change is relative to."""
     profit = received_lamports - invested_lamports
-    change = Decimal(profit) * HUNDRED / basis_lamports if basis_lamports > 0 else ZERO
+    change = profit * HUNDRED / basis_lamports if basis_lamports > 0 else ZERO
     return SalePnl(invested_lamports, profit, change, usd_of(profit, sol_usd))
 
 
@@ -62,9 +62,9 @@ def partial_sale(
 
 
 @exact
-def basis_lamports(bought_units: int, average: Decimal, decimals: int) -> int:
-    """floor(tokens bought x average price): what the change of a closed position is relative to."""
-    return value_lamports(bought_units, average, decimals)
+def basis(bought_units: int, average: Decimal, decimals: int) -> Decimal:
+    """Tokens bought x average price in lamports, not rounded: what the change of a closed position is relative to."""
+    return tokens(bought_units, decimals) * average * Decimal(LAMPORTS_PER_SOL)
 
 
 @exact

@@ -108,11 +108,11 @@ def _cooldown(trades: Sequence[PastTrade], setting: Cooldown) -> list[Lock]:
 def _stop_loss_guard(trades: Sequence[PastTrade], setting: StopLossGuard) -> list[Lock]:
     """Too many losing stops in the lookback: all tokens, or the token, pause from the last of them on."""
     stops = [trade for trade in trades if trade.close_reason == "stop_loss" and trade.profit_lamports < 0]
-    groups: dict[str | None, list[PastTrade]] = {None: stops} if stops else {}
+    groups: list[tuple[str | None, list[PastTrade]]] = [(None, stops)] if stops else []
     if setting.per_token:
-        groups = {**_by_mint(stops)}
+        groups = list(_by_mint(stops).items())
     locks = []
-    for mint, own in groups.items():
+    for mint, own in groups:
         counted = len(_window(own, setting.lookback_minutes))
         if counted >= setting.trades:
             at = own[-1].closed_at
