@@ -7,10 +7,13 @@ from typing import Any
 
 from agents import templates
 from agents.config import schema
-from agents.config.checks import InvalidConfig, Problem, read
+from agents.config.checks import InvalidConfig, Problem, parse, read
+from agents.config.merging import merge, with_defaults
 from nexgent import money
 from trading.rules import policy as rules
 from trading.rules.policy import Policy
+
+PINNABLE = ("stopLoss", "takeProfit")
 
 
 def compile_policy(data: Mapping[str, Any]) -> Policy:
@@ -42,15 +45,17 @@ def with_override(policy: Policy, override: Mapping[str, Any] | None) -> Policy:
     """
     if not override:
         return policy
-    unknown = [Problem(name, "Unknown key") for name in override if name not in ("stopLoss", "takeProfit")]
-    if unknown:
-        raise InvalidConfig(unknown)
-    stop, ladder = override.get("stopLoss"), override.get("takeProfit")
-    if stop:
-        policy = replace(policy, stop=_stop(read({"stopLoss": {**_wire_stop(policy.stop), **stop}}).stop_loss))
-    if ladder:
-        policy = replace(policy, ladder=_overridden_ladder(policy.ladder, ladder))
+    pinned = read(_pinned(policy, override))
+    if override.get("stopLoss"):
+        policy = replace(policy, stop=_stop(pinned.stop_loss))
+    if override.get("takeProfit"):
+        policy = replace(policy, ladder=_ladder(pinned.take_profit))
     return policy
+
+
+def check_override(policy: Policy, override: Mapping[str, Any]) -> None:
+    """Refuse an override that a configuration would not accept either. Raises InvalidConfig."""
+    parse(_pinned(policy, override))
 
 
 def _stop(stop: schema.StopLoss) -> rules.StopPolicy:
@@ -165,6 +170,20 @@ def _protections(wanted: schema.Protections) -> rules.Protections:
     )
 
 
+def _pinned(policy: Policy, override: Mapping[str, Any]) -> dict[str, Any]:
+    """A complete configuration whose stop and ladder are the policy's own with the override over them."""
+    problems = [Problem(name, "Unknown key") for name in override if name not in PINNABLE]
+    problems += [Problem(name, "Must be an object") for name in PINNABLE if not _is_section(override.get(name))]
+    if problems:
+        raise InvalidConfig(problems)
+    own = {"stopLoss": _wire_stop(policy.stop), "takeProfit": _wire_ladder(policy.ladder)}
+    return with_defaults(merge(own, {name: section for name, section in override.items() if section}))
+
+
+def _is_section(value: Any) -> bool:
+    return value is None or isinstance(value, Mapping)
+
+
 def _wire_stop(stop: rules.StopPolicy) -> dict[str, Any]:
     return {
         "enabled": stop.enabled,
@@ -174,23 +193,20 @@ def _wire_stop(stop: rules.StopPolicy) -> dict[str, Any]:
     }
 
 
-def _overridden_ladder(ladder: rules.LadderPolicy, override: Mapping[str, Any]) -> rules.LadderPolicy:
-    """A preset the override names brings its levels and bag; without a mode its parts replace the policy's own."""
+def _wire_ladder(ladder: rules.LadderPolicy) -> dict[str, Any]:
+    """In mode custom: a preset that the override names brings levels and bag of its own, all else is over these."""
     bag = ladder.moon_bag
-    own = {
+    levels = [{"targetPercent": level.target_percent, "sellPercent": level.sell_percent} for level in ladder.levels]
+    return {
         "enabled": ladder.enabled,
         "mode": templates.CUSTOM,
-        "levels": [
-            {"targetPercent": level.target_percent, "sellPercent": level.sell_percent} for level in ladder.levels
-        ],
+        "levels": levels,
+        "moonBag": {
+            "enabled": bag.enabled,
+            "triggerPercent": bag.trigger_percent,
+            "retainPercent": bag.retain_percent,
+        },
     }
-    own_bag = {
-        "enabled": bag.enabled,
-        "triggerPercent": bag.trigger_percent,
-        "retainPercent": bag.retain_percent,
-    }
-    moon_bag = {**own_bag, **(override.get("moonBag") or {})}
-    return _ladder(read({"takeProfit": {**own, **override, "moonBag": moon_bag}}).take_profit)
 
 
 def _optional_int(value: Decimal | None) -> int | None:
