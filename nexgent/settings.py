@@ -203,6 +203,8 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "nexgent.runtime.beat:SingleScheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
+WS_TOKEN_VERIFIER = "nexgent.accounts.tokens.verify_access"  # noqa: S105  (a dotted path)
+WS_PRINCIPAL_OF_USER = "nexgent.accounts.principals.of_user"
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
 
 # --- Outside services ------------------------------------------------------------------------------------------------

@@ -11,12 +11,13 @@ import logging
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.module_loading import import_string
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -32,12 +33,20 @@ BATCH = 200
 
 def task(name: str, *, queue: str) -> None:
     """After the commit, ring the argument-less Celery task `name`; equal waiting rings are one. Never raises."""
-    transaction.on_commit(lambda: _sender.ring(name, queue), robust=True)
+    _after_commit(lambda: _sender.ring(name, queue))
 
 
 def publish(channel: str, message: bytes) -> None:
     """After the commit, PUBLISH `message` on a Valkey channel. Never raises."""
-    transaction.on_commit(lambda: _sender.post(channel, message), robust=True)
+    _after_commit(lambda: _sender.post(channel, message))
+
+
+def _after_commit(send: Callable[[], None]) -> None:
+    # Asked first: `on_commit` outside a transaction connects to the database, which may be away.
+    if connection.in_atomic_block:
+        transaction.on_commit(send, robust=True)
+    else:
+        send()
 
 
 def flush(timeout: float = 5.0) -> bool:

@@ -28,6 +28,22 @@ class Event(models.Model):
         indexes = [models.Index(fields=["at"], name="event_at")]
 
 
+class EventRow(models.Model):
+    """The events as a view with one key column, for the admin, which knows no composite keys."""
+
+    id = models.CharField(primary_key=True, max_length=60)
+    stream_id = models.UUIDField()
+    seq = models.BigIntegerField()
+    type = models.CharField(max_length=40)
+    payload = models.JSONField()
+    at = models.DateTimeField()
+
+    class Meta:
+        managed = False
+        db_table = "events_eventrow"
+        verbose_name = "event"
+
+
 class Alarm(models.Model):
     """Something a person must know: what, about whom, since when, and when it ended."""
 

@@ -47,7 +47,7 @@ class PriceBoard:
             table.pop(agent_id, None)
 
     def take(self, at_ms: int, rows: Sequence[Any]) -> None:
-        """Note a published batch; rows are [mint, SOL text, USD text or None]. An older or malformed price is dropped."""
+        """Note a batch of [mint, SOL text, USD text or None]; an older or malformed price is dropped."""
         for mint, sol, usd in rows:
             agents = self._agents.get(mint)
             if not agents or not _DECIMAL.fullmatch(sol) or (usd is not None and not _DECIMAL.fullmatch(usd)):

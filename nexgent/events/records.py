@@ -17,15 +17,16 @@ from nexgent.api.wire import stamp
 RESET = "stream_reset"  # told to renderers when a page is too far behind to be caught up event by event
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Record:
-    """A numbered event; `payload_text` is its complete wire JSON."""
+    """A numbered event; `payload_text` is its complete wire JSON, `html` its fragments once rendered."""
 
     stream_id: UUID
     seq: int
     type: str
     payload_text: str
     at: datetime
+    html: str | None = None
 
     @cached_property
     def payload(self) -> Any:

@@ -23,7 +23,7 @@ ORDER BY e.stream_id, e.seq
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a connection starts: the stream's number, and either the events up to it or a snapshot that stands at it."""
+    """Where a connection starts: the stream's number, and the events up to it or a snapshot that stands at it."""
 
     seq: int
     replay: tuple[Record, ...]

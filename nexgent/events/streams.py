@@ -43,7 +43,11 @@ class StreamLog:
 
     @property
     def is_behind(self) -> bool:
-        return self.last is not None and self.newest > self.last
+        """Whether the table has more, or a follower was not given all there is."""
+        if self.last is None:
+            return False
+        last = self.last
+        return self.newest > last or any(f.cursor is not None and f.cursor < last for f in self.followers)
 
     def take(self, records: Sequence[Record]) -> None:
         """Keep events read from the table; numbers already known are dropped, a hole empties the ring."""

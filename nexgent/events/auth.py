@@ -1,0 +1,112 @@
+"""Who opens a socket. The authenticators live in `nexgent.accounts`, a layer above, and are named in settings.
+
+In this order: `?ticket=`, `?token=` (the reference's way; off with WS_QUERY_TOKEN=off), a bearer in
+`Sec-WebSocket-Protocol`, the session cookie with an Origin check.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth import get_user
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from nexgent.errors import Refusal
+from nexgent.events import tickets
+
+BEARER = "bearer"  # the subprotocol offered before the token: `new WebSocket(url, ["bearer", token])`
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """Who a socket belongs to and how to ask again. `key` names what a revocation ends (token id or session key)."""
+
+    principal: Any
+    way: str  # ticket | token | bearer | session
+    key: str
+    expires_at: datetime | None
+    again: Callable[[], Any]  # the principal now; raises Refusal when the credential ended
+    agent_id: UUID | None = None  # a ticket may be good for one agent only
+
+    @property
+    def user_id(self) -> UUID:
+        return UUID(str(self.principal.user.pk))
+
+
+def of_scope(scope: dict[str, Any]) -> Credential | None:
+    """The credential of a handshake; None when there is none or it is not good. Queries the database."""
+    query = parse_qs(scope.get("query_string", b"").decode("latin1"))
+    subprotocols = scope.get("subprotocols") or []
+    try:
+        if "ticket" in query:
+            return _of_ticket(query["ticket"][0])
+        if "token" in query:
+            return _of_token(query["token"][0], way="token") if settings.WS_QUERY_TOKEN else None
+        if len(subprotocols) == 2 and subprotocols[0] == BEARER:
+            return _of_token(subprotocols[1], way="bearer")
+        return _of_session(scope)
+    except Refusal:
+        return None
+
+
+def _of_ticket(ticket: str) -> Credential:
+    facts = tickets.redeem_ticket(ticket)
+    user_id = facts.user_id
+    return Credential(
+        _person(user_id), "ticket", f"user:{user_id}", None, lambda: _person(user_id), agent_id=facts.agent_id
+    )
+
+
+def _of_token(token: str, *, way: str) -> Credential:
+    verify = import_string(settings.WS_TOKEN_VERIFIER)
+    principal = verify(token)
+    return Credential(principal, way, str(principal.token_jti), principal.expires_at, lambda: verify(token))
+
+
+def _of_session(scope: dict[str, Any]) -> Credential | None:
+    headers = dict(scope.get("headers", []))
+    if not _same_origin(headers):
+        return None
+    try:
+        cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin1"))
+    except CookieError:
+        return None
+    morsel = cookies.get(settings.SESSION_COOKIE_NAME)
+    if morsel is None:
+        return None
+    key = morsel.value
+    principal = _signed_in(key)
+    return Credential(principal, "session", key, None, lambda: _signed_in(key))
+
+
+def _same_origin(headers: dict[bytes, bytes]) -> bool:
+    # A browser sends Origin with every handshake, and the cookie with handshakes of foreign pages too.
+    origin = urlsplit(headers.get(b"origin", b"").decode("latin1"))
+    host = headers.get(b"host", b"").decode("latin1")
+    if not origin.netloc or origin.scheme not in ("http", "https"):
+        return False
+    return origin.netloc == host or f"{origin.scheme}://{origin.netloc}" in settings.CSRF_TRUSTED_ORIGINS
+
+
+def _signed_in(session_key: str) -> Any:
+    request = HttpRequest()
+    store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
+    request.session = store(session_key)  # type: ignore[assignment]
+    user = get_user(request)
+    if not user.is_authenticated:
+        raise Refusal("AUTHENTICATION_ERROR", "Not signed in.")
+    return _person(UUID(str(user.pk)))
+
+
+def _person(user_id: UUID) -> Any:
+    principal = import_string(settings.WS_PRINCIPAL_OF_USER)(user_id)
+    if principal is None:
+        raise Refusal("AUTHENTICATION_ERROR", "This user may not sign in.")
+    return principal
