@@ -29,6 +29,8 @@ class Signal(models.Model):
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
     drained_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    """A drain that works on the signal; an expired lease is an orphan."""
     hidden_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

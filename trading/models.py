@@ -55,7 +55,9 @@ class Position(models.Model):
     workspace_id = models.UUIDField()
     agent = models.ForeignKey("agents.Agent", models.PROTECT, db_index=False, related_name="positions")
     wallet = models.ForeignKey("wallets.Wallet", models.PROTECT, db_index=False, related_name="positions")
-    token = models.ForeignKey("prices.Token", models.PROTECT, db_column="mint", db_index=False, related_name="positions")
+    token = models.ForeignKey(
+        "prices.Token", models.PROTECT, db_column="mint", db_index=False, related_name="positions"
+    )
     config = models.ForeignKey("agents.ConfigVersion", models.PROTECT, db_index=False, related_name="+")
     override = models.JSONField(null=True, blank=True)
     """Stop and ladder pinned for this position, in wire names: {"stopLoss": {...}, "takeProfit": {...}}."""
@@ -102,7 +104,9 @@ class Position(models.Model):
         indexes = [
             models.Index(fields=["agent", "-id"], name="position_agent"),
             models.Index(fields=["agent"], name="position_open", condition=models.Q(closed_at__isnull=True)),
-            models.Index(fields=["agent", "-closed_at"], name="position_closed", condition=models.Q(closed_at__isnull=False)),
+            models.Index(
+                fields=["agent", "-closed_at"], name="position_closed", condition=models.Q(closed_at__isnull=False)
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -163,6 +167,8 @@ class Order(models.Model):
     error_detail = models.JSONField(null=True)
     stages = models.JSONField(default=dict)
     """Stage stamps, ISO times: received, verdict, order_committed, quoted, submitted, filled, published."""
+    not_before = models.DateTimeField(null=True, blank=True)
+    """Set on the retry of a failed exit: nobody claims it earlier."""
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     deadline_at = models.DateTimeField(null=True, blank=True)
@@ -180,7 +186,9 @@ class Order(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["key"], name="order_key"),
             models.UniqueConstraint(
-                fields=["position", "side"], name="order_one_open", condition=models.Q(state__lt=3, position__isnull=False)
+                fields=["position", "side"],
+                name="order_one_open",
+                condition=models.Q(state__lt=3, position__isnull=False),
             ),
             models.UniqueConstraint(
                 fields=["wallet", "token"], name="order_one_entry", condition=models.Q(state__lt=3, purpose=0)

@@ -32,12 +32,16 @@ def unit_of_work(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
     @functools.wraps(function)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        global deadlocks  # noqa: PLW0603
+        global deadlocks
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 return function(*args, **kwargs)
             except OperationalError as problem:
-                if not isinstance(problem.__cause__, _LOST_RACES) or connection.in_atomic_block or attempt == ATTEMPTS_MAX:
+                if (
+                    not isinstance(problem.__cause__, _LOST_RACES)
+                    or connection.in_atomic_block
+                    or attempt == ATTEMPTS_MAX
+                ):
                     raise
                 deadlocks += isinstance(problem.__cause__, errors.DeadlockDetected)
                 log.warning("unit of work run again", extra={"work": function.__qualname__, "cause": str(problem)})

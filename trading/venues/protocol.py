@@ -7,11 +7,12 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from nexgent.money import text
+from trading.rules.market import Outcome, Quote
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to trade: lamports in for a buy, token units in for a sell; `price` is the tick the decision rests on."""
+    """What to trade: lamports in for a buy, token units in for a sell, at the newest price known."""
 
     order_id: UUID
     is_buy: bool
@@ -21,36 +22,21 @@ class Request:
     price: Decimal
     price_at: datetime
     seed: int
-    liquidity_lamports: int | None
+    depth_lamports: int | None
     """Depth of the SOL side of the pool; unknown: None."""
-    closes_account: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """A venue's answer: exact amounts, fees in lamports, impact as a fraction (never a percent)."""
-
-    amount_in: int
-    amount_out: int
-    price_impact: Decimal
-    protocol_fee_lamports: int = 0
-    network_fee_lamports: int = 0
-    rent_lamports: int = 0
-    delay_ms: int = 0
-    outcome: str = "ok"
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self) | {"price_impact": text(self.price_impact)}
-
-    @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Quote":
-        return cls(**(data | {"price_impact": Decimal(data["price_impact"])}))
+    opens_account: bool = False
+    is_manual: bool = False
+    """A person asked: no fresh price is needed."""
 
 
 class Venue(Protocol):
     """Quotes and executes. `is_local`: nothing leaves the process, so an immediate order can be one transaction."""
 
     is_local: bool
+
+    def fees(self, request: Request) -> int:
+        """Lamports that a buy costs beside its amount (network fees and rent), to hold and to keep in reserve."""
+        ...
 
     def quote(self, request: Request) -> Quote:
         """Raises `Refusal` when the venue does not trade this now."""
@@ -63,3 +49,13 @@ class Venue(Protocol):
     def resolve(self, request: Request, quote: Quote) -> Quote:
         """What became of a submitted order, called once it is due; raises `Refusal` when it failed for good."""
         ...
+
+
+def quote_json(quote: Quote) -> dict[str, Any]:
+    """A quote as it is stored on the order."""
+    return asdict(quote) | {"price_impact": text(quote.price_impact), "outcome": str(quote.outcome)}
+
+
+def quote_of(data: dict[str, Any]) -> Quote:
+    """The quote that `quote_json` stored."""
+    return Quote(**(data | {"price_impact": Decimal(data["price_impact"]), "outcome": Outcome(data["outcome"])}))

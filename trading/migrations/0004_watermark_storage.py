@@ -9,7 +9,7 @@ HOT = ("trading_order", "trading_position", "trading_fill")
 
 
 class Migration(migrations.Migration):
-    dependencies = [("trading", "0002_position_seed")]
+    dependencies = [("trading", "0003_order_not_before")]
 
     operations = [
         migrations.RunSQL(

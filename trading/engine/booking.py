@@ -1,0 +1,358 @@
+"""Booking of fills: what an execution changes, in one transaction.
+
+Each function runs inside the caller's transaction with the locks of `locks.py` held, writes fill, ledger entry,
+position and order, and ends with the event. An entry opens positions for a set of orders at once; there is no second
+path for one.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+from django.db.models import F
+
+from nexgent import money
+from nexgent.events import bell
+from nexgent.events import services as events
+from nexgent.ids import uuid7
+from nexgent.money import SOL_MINT
+from nexgent.rows import insert
+from trading import live
+from trading.engine import positions, published
+from trading.models import Fill, Order, Position, State, Watermark
+from trading.rules import apply as apply_rules
+from trading.rules.market import Quote
+from trading.rules.policy import Policy
+from trading.rules.position import Bought, PositionState, Sold
+from trading.venues.protocol import quote_json
+from wallets import services as wallets
+from wallets.models import AccountKind, EntryKind
+
+POSITIONS_CHANGED = "nexgent:positions"
+"""Channel on which ids of changed positions are published after commit; the price engine re-reads them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """One entry order with its execution, ready to be booked."""
+
+    order: Order
+    quote: Quote
+    policy: Policy
+    symbol: str
+    decimals: int
+    epoch: int
+    sol_usd: Decimal | None
+
+
+@contextmanager
+def pipeline() -> Iterator[None]:
+    """Send the statements inside without waiting for each answer; an error is raised at the end, as Django's."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
+
+
+def stamp(at: datetime) -> str:
+    """A stage stamp: ISO time, UTC, microseconds."""
+    return at.isoformat()
+
+
+def _buy_lines(mint: str, quote: Quote) -> tuple[wallets.Line, ...]:
+    fee, rent = quote.network_fee_lamports, quote.rent_lamports
+    lines = [
+        wallets.Line(SOL_MINT, AccountKind.OWN, -(quote.amount_in + fee + rent)),
+        wallets.Line(SOL_MINT, AccountKind.MARKET, quote.amount_in),
+        wallets.Line(mint, AccountKind.OWN, quote.amount_out),
+        wallets.Line(mint, AccountKind.MARKET, -quote.amount_out),
+    ]
+    if fee:
+        lines.append(wallets.Line(SOL_MINT, AccountKind.FEES, fee))
+    if rent:
+        lines.append(wallets.Line(SOL_MINT, AccountKind.RENT, rent))
+    return tuple(lines)
+
+
+def _sale_lines(mint: str, quote: Quote, *, rent_back: int) -> tuple[wallets.Line, ...]:
+    fee = quote.network_fee_lamports + quote.protocol_fee_lamports
+    lines = [
+        wallets.Line(mint, AccountKind.OWN, -quote.amount_in),
+        wallets.Line(mint, AccountKind.MARKET, quote.amount_in),
+        wallets.Line(SOL_MINT, AccountKind.OWN, quote.amount_out - fee),
+        wallets.Line(SOL_MINT, AccountKind.MARKET, -quote.amount_out),
+    ]
+    if fee:
+        lines.append(wallets.Line(SOL_MINT, AccountKind.FEES, fee))
+    return (*lines, *rent_return(rent_back))
+
+
+def rent_return(lamports: int) -> tuple[wallets.Line, ...]:
+    """The lines that bring a rent deposit back when its account is closed."""
+    if not lamports:
+        return ()
+    return (
+        wallets.Line(SOL_MINT, AccountKind.OWN, lamports),
+        wallets.Line(SOL_MINT, AccountKind.RENT, -lamports),
+    )
+
+
+def _fill_row(order_id: UUID, quote: Quote, price: Decimal, at: datetime, **booked: Any) -> tuple[Any, ...]:
+    return (
+        order_id,
+        quote.amount_in,
+        quote.amount_out,
+        quote.protocol_fee_lamports,
+        quote.network_fee_lamports,
+        quote.rent_lamports,
+        price,
+        quote.price_impact,
+        booked.get("cost_lamports", 0),
+        booked.get("realised_lamports", 0),
+        booked.get("sol_usd"),
+        at,
+    )
+
+
+_FILL_COLUMNS = (
+    "order",
+    "amount_in",
+    "amount_out",
+    "protocol_fee_lamports",
+    "network_fee_lamports",
+    "rent_lamports",
+    "price",
+    "price_impact",
+    "cost_lamports",
+    "realised_lamports",
+    "sol_usd",
+    "at",
+)
+_POSITION_COLUMNS = (
+    "id",
+    "workspace_id",
+    "agent",
+    "wallet",
+    "token",
+    "config",
+    "override",
+    "symbol",
+    "profile",
+    "seed",
+    "signal_id",
+    "opened_by_id",
+    "version",
+    "updated_at",
+    "exit_failures",
+    *positions.STATE_FIELDS,
+)
+
+
+def _opened(opening: Opening, *, at: datetime) -> PositionState:
+    return apply_rules.open_position(
+        fill_lamports=opening.quote.amount_in,
+        units=opening.quote.amount_out,
+        fee_lamports=opening.quote.network_fee_lamports,
+        rent_lamports=opening.quote.rent_lamports,
+        decimals=opening.decimals,
+        at=at,
+        default_stop_percent=opening.policy.stop.default_percent,
+        ladder_length=len(opening.policy.ladder.levels),
+    )
+
+
+def open_positions(openings: Sequence[Opening], *, at: datetime) -> list[events.NewEvent]:
+    """Book executed entry orders: fills, ledger entries, positions, watermarks. Returns the events to append last.
+
+    The orders exist already; their rows are set to filled by the caller (`fill_orders`) or were inserted as filled.
+    """
+    rows: list[tuple[Any, ...]] = []
+    marks: list[tuple[Any, ...]] = []
+    fills: list[tuple[Any, ...]] = []
+    drafts: list[wallets.Draft] = []
+    created: list[events.NewEvent] = []
+    for opening in openings:
+        order, quote, state = opening.order, opening.quote, _opened(opening, at=at)
+        values = {name: getattr(state, name) for name in positions.STATE_FIELDS}
+        position = Position(
+            id=uuid7(),
+            workspace_id=order.workspace_id,
+            agent_id=order.agent_id,
+            wallet_id=order.wallet_id,
+            token_id=order.token_id,
+            config_id=order.config_id,
+            override=None,
+            symbol=opening.symbol,
+            profile=order.profile,
+            seed=order.seed,
+            signal_id=order.signal_id,
+            opened_by_id=order.id,
+            version=1,
+            updated_at=at,
+            **values,
+        )
+        rows.append(tuple(getattr(position, Position._meta.get_field(name).attname) for name in _POSITION_COLUMNS))
+        marks.append((position.id, state.generation, state.peak, state.stop_percent, state.low, at))
+        price = money.price_of(quote.amount_in, quote.amount_out, opening.decimals)
+        fills.append(_fill_row(order.id, quote, price, at, sol_usd=opening.sol_usd))
+        drafts.append(
+            wallets.Draft(
+                wallet_id=order.wallet_id,
+                kind=EntryKind.SWAP,
+                at=at,
+                lines=_buy_lines(order.token_id, quote),
+                order_id=order.id,
+                epoch=opening.epoch,
+            )
+        )
+        created.append(live.position_event(position, state, kind="position_created", at=at, order_id=order.id))
+        publish_changed(position.id)
+    insert(Fill, _FILL_COLUMNS, fills)
+    wallets.post(drafts)
+    insert(Position, _POSITION_COLUMNS, rows)
+    insert(Watermark, ("position", "generation", "peak", "stop_percent", "low", "at"), marks)
+    return created
+
+
+def fill_order(order: Order, quote: Quote, *, at: datetime) -> None:
+    """Set one open order to filled and give its hold back; the caller holds its lock."""
+    order.state = State.FILLED
+    order.final_at = at
+    order.lease_owner = order.lease_until = None
+    order.quote = quote_json(quote)
+    order.stages = order.stages | {"filled": stamp(at)}
+    order.save(update_fields=["state", "final_at", "lease_owner", "lease_until", "quote", "stages", "amount"])
+    wallets.release([order.id])
+
+
+def _post_swap(order: Order, lines: tuple[wallets.Line, ...], *, at: datetime, epoch: int) -> None:
+    wallets.post(
+        [
+            wallets.Draft(
+                wallet_id=order.wallet_id, kind=EntryKind.SWAP, at=at, lines=lines, order_id=order.id, epoch=epoch
+            )
+        ]
+    )
+
+
+def book_dca(
+    order: Order,
+    position: Position,
+    state: PositionState,
+    quote: Quote,
+    *,
+    policy: Policy,
+    at: datetime,
+    epoch: int,
+    sol_usd: Decimal | None,
+) -> PositionState:
+    """Book an executed DCA buy: the average falls, peak and stop re-base (a new generation)."""
+    after = apply_rules.apply(
+        state,
+        Bought(
+            lamports=quote.amount_in,
+            units=quote.amount_out,
+            fee_lamports=quote.network_fee_lamports,
+            rent_lamports=quote.rent_lamports,
+            at=at,
+            default_stop_percent=policy.stop.default_percent,
+            ladder_length=len(policy.ladder.levels),
+        ),
+    )
+    fill_order(order, quote, at=at)
+    price = money.price_of(quote.amount_in, quote.amount_out, position.decimals)
+    insert(Fill, _FILL_COLUMNS, [_fill_row(order.id, quote, price, at, sol_usd=sol_usd)])
+    _post_swap(order, _buy_lines(order.token_id, quote), at=at, epoch=epoch)
+    positions.take(position, after, at=at)
+    position.save()
+    positions.save_watermark(position.id, after, at=at)
+    publish_changed(position.id)
+    return after
+
+
+def book_sale(
+    order: Order,
+    position: Position,
+    state: PositionState,
+    quote: Quote,
+    *,
+    at: datetime,
+    epoch: int,
+    sol_usd: Decimal | None,
+    close_reason: str,
+) -> PositionState:
+    """Book an executed sale; a sale of everything closes the position and brings the rent deposit back."""
+    received = quote.amount_out - quote.protocol_fee_lamports - quote.network_fee_lamports
+    plan = order.plan
+    after = apply_rules.apply(
+        state,
+        Sold(
+            units=quote.amount_in,
+            lamports=received,
+            at=at,
+            levels=plan.get("levels", 0),
+            moon_bag_units=plan.get("moonBagUnits"),
+        ),
+    )
+    rent_back = state.rent_lamports if after.is_closed else 0
+    fill_order(order, quote, at=at)
+    price = money.price_of(quote.amount_out, quote.amount_in, position.decimals)
+    insert(
+        Fill,
+        _FILL_COLUMNS,
+        [
+            _fill_row(
+                order.id,
+                quote,
+                price,
+                at,
+                cost_lamports=state.cost_lamports - after.cost_lamports,
+                realised_lamports=after.realised_lamports - state.realised_lamports,
+                sol_usd=sol_usd,
+            )
+        ],
+    )
+    _post_swap(order, _sale_lines(order.token_id, quote, rent_back=rent_back), at=at, epoch=epoch)
+    positions.take(position, after, at=at)
+    position.exit_failures, position.exit_not_before = 0, None
+    if plan.get("levels"):
+        position.last_take_profit_at = at
+    if not after.is_closed:
+        positions.raise_watermark(position.id, after, at=at)
+    else:
+        position.closed_at, position.close_reason, position.sol_usd_at_close = at, close_reason, sol_usd
+    position.save()
+    publish_changed(position.id)
+    return after
+
+
+def cancel_open_buys(position_id: UUID, *, at: datetime, code: str) -> None:
+    """Cancel what has not been submitted on the buy side of a closing position."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trading_order SET state = %s, error_code = %s, final_at = %s, lease_owner = NULL,"
+            " lease_until = NULL WHERE position_id = %s AND side = 0 AND state IN (0, 1) RETURNING id",
+            [State.CANCELLED, code, at, position_id],
+        )
+        cancelled = [row[0] for row in cursor.fetchall()]
+    wallets.release(cancelled)
+
+
+def publish_changed(position_id: UUID) -> None:
+    """Tell the price engine, after the commit, to read a position again."""
+    bell.publish(POSITIONS_CHANGED, position_id.bytes)
+
+
+def touch(position_id: UUID) -> None:
+    """Raise a position's version (an order of it became final without a fill) and tell the price engine."""
+    Position.objects.filter(id=position_id).update(version=F("version") + 1)
+    publish_changed(position_id)
+
+
+def publish_filled(order_ids: Sequence[UUID]) -> None:
+    """Stamp `published` on orders whose events the sender thread has sent; written later, by that thread's follower."""
+    published.after_commit(order_ids)

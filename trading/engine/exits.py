@@ -1,0 +1,83 @@
+"""From proposals to planned orders: the exact rule decides, the order commits with the tick and the extremes it rests on."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db import transaction
+
+from nexgent.events import services as events
+from trading import live
+from trading.engine import locks, orders, positions, succession
+from trading.engine.book import Book, Row
+from trading.models import Position
+from trading.rules import decide as rules
+from trading.rules.decision import Buy, Consume, Hold, Rule, Sell
+from trading.rules.position import PositionState
+
+
+def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> list[UUID]:
+    """Decide each proposed row exactly and plan what is due in one statement; returns the planned orders' ids."""
+    intents: list[orders.Intent] = []
+    for row in candidates:
+        intent = _intent(book, row, now)
+        if intent is not None:
+            intents.append(intent)
+    if not intents:
+        return []
+    planned = orders.plan(intents, at=now)
+    for intent in intents:
+        book.mark_ordered(intent.position.id, is_sell=isinstance(intent.command, Sell))
+    return planned
+
+
+def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | None:
+    if row.tick is None:
+        return None
+    state = book.state_of(row)
+    decision = rules.decide(state, row.tick, row.policy, now, entries_on=row.entries_on, exits_on=row.exits_on)
+    command = decision.command
+    if isinstance(command, Hold):
+        return None
+    if isinstance(command, Consume):
+        _consume(row.position.id, decision.position, row)
+        return None
+    if isinstance(command, Sell) and not _may_sell(row, command, now):
+        return None
+    if isinstance(command, Buy) and row.has_buy:
+        return None
+    purpose = orders.PURPOSE_OF_RULE[command.rule]
+    return orders.Intent(
+        position=row.position,
+        state=decision.position,
+        command=command,
+        purpose=purpose,
+        tick=row.tick,
+        ordinal=row.ordinals.get(purpose, 0),
+    )
+
+
+def _may_sell(row: Row, command: Sell, now: datetime) -> bool:
+    """Whether a sale may be planned: none is open, and after a failed one only a stop does not wait."""
+    if row.has_sell:
+        return False
+    if command.rule is Rule.STOP_LOSS or row.position.exit_not_before is None:
+        return True
+    return now >= row.position.exit_not_before
+
+
+@locks.unit_of_work
+@transaction.atomic
+def _consume(position_id: UUID, seen: PositionState, row: Row) -> None:
+    """Book ladder levels reached with nothing sellable, decided again under the position's lock."""
+    if not locks.positions([position_id]):
+        return
+    position = Position.objects.select_related("watermark", "agent", "wallet").get(id=position_id)
+    if position.closed_at is not None or position.version != row.position.version or row.tick is None:
+        return
+    state = positions.state_of(position, peak=seen.peak, stop_percent=seen.stop_percent, low=seen.low)
+    command = rules.decide(state, row.tick, row.policy, row.tick.at, exits_on=row.exits_on).command
+    if not isinstance(command, Consume):
+        return
+    after = succession.consume(position, state, command, at=row.tick.at)
+    events.append([live.position_event(position, after, kind="position_updated", at=row.tick.at)])

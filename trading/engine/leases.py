@@ -1,0 +1,74 @@
+"""Leases: who executes an order right now. An expired lease is an orphan that anybody may claim.
+
+Leases run on the database's clock, so that machines with different clocks agree. A process renews those of the orders
+in its hands every three seconds; every state change is conditional on the owner.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from uuid import UUID
+
+from django.db import DatabaseError, connection
+
+from nexgent.ids import uuid7
+from trading.models import Side
+
+log = logging.getLogger(__name__)
+OWNER = uuid7()
+LEASE_SECONDS = 10
+RENEW_SECONDS = 3
+
+_CLAIM = f"""
+UPDATE trading_order SET lease_owner = %s, lease_until = now() + interval '{LEASE_SECONDS} seconds'
+WHERE id IN (
+    SELECT id FROM trading_order
+    WHERE side = %s AND state < 3 AND (lease_until IS NULL OR lease_until < now())
+      AND (not_before IS NULL OR not_before <= %s)
+    ORDER BY created_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+)
+RETURNING id
+"""  # noqa: S608
+
+
+def claim(side: Side, *, most: int, at: object, owner: UUID = OWNER) -> list[UUID]:
+    """Claim up to `most` planned or orphaned orders of one side, oldest first; a short transaction of its own."""
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, [owner, side, at, most])
+        return [row[0] for row in cursor.fetchall()]
+
+
+def renew(order_ids: Sequence[UUID], *, owner: UUID = OWNER) -> None:
+    """Keep the leases of orders that are still being executed here."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE trading_order SET lease_until = now() + interval '{LEASE_SECONDS} seconds' "  # noqa: S608
+            "WHERE id = ANY(%s) AND lease_owner = %s",
+            [list(order_ids), owner],
+        )
+
+
+class Heartbeat:
+    """Renews the leases of the orders in hand until it is stopped."""
+
+    def __init__(self, in_hand: set[UUID]) -> None:
+        self._in_hand = in_hand
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        while not self._stop.wait(RENEW_SECONDS):
+            if not (ids := list(self._in_hand)):
+                continue
+            try:
+                renew(ids)
+            except DatabaseError as problem:
+                log.warning("leases not renewed: %s", problem)
+            finally:
+                connection.close()

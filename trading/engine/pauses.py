@@ -1,0 +1,81 @@
+"""Protections at work: which locks hold for an agent now, kept as rows that a person can lift.
+
+The rules name a lock by (kind, mint, start), so that evaluating again finds the same row, and a lifted one stays lifted.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from django.db.models import Sum
+
+from agents.models import Assignment
+from nexgent.ids import uuid7
+from trading.models import Position, ProtectionLock
+from trading.rules import protections as rules
+from trading.rules.policy import Protections
+from wallets.selectors import sol_balances
+
+NONE = Protections()
+
+
+def paused(agent_ids: Sequence[UUID], mint: str, *, now: datetime) -> dict[UUID, str]:
+    """Agents that an unlifted lock keeps from entering `mint`, with its reason; one query for the set."""
+    locks = ProtectionLock.objects.filter(
+        agent_id__in=agent_ids, starts_at__lte=now, ends_at__gt=now, lifted_at=None, mint__in=["", mint]
+    ).order_by("-starts_at")
+    return {lock.agent_id: f"{lock.protection}: {lock.reason}" for lock in locks}
+
+
+def check(agent_id: UUID, mint: str, protections: Protections, *, now: datetime) -> str | None:
+    """Evaluate an agent's protections and keep their locks; the reason against entering `mint`, or None.
+
+    The caller holds the agent's lock.
+    """
+    if protections == NONE:
+        return None
+    _record(agent_id, rules.evaluate(_history(agent_id, protections, now), protections, now))
+    return paused([agent_id], mint, now=now).get(agent_id)
+
+
+def _record(agent_id: UUID, locks: list[rules.Lock]) -> None:
+    for lock in locks:
+        ProtectionLock.objects.get_or_create(
+            agent_id=agent_id,
+            protection=str(lock.kind),
+            mint=lock.mint or "",
+            starts_at=lock.starts_at,
+            defaults={"id": uuid7(), "reason": lock.reason, "ends_at": lock.ends_at},
+        )
+
+
+def _history(agent_id: UUID, protections: Protections, now: datetime) -> rules.History:
+    closed = Position.objects.filter(agent_id=agent_id, closed_at__gt=now - _lookback(protections), closed_at__lte=now)
+    trades = [
+        rules.PastTrade(mint=mint, closed_at=at, profit_lamports=profit, cost_lamports=cost, close_reason=reason)
+        for mint, at, profit, cost, reason in closed.values_list(
+            "token_id", "closed_at", "realised_lamports", "invested_lamports", "close_reason"
+        )
+    ]
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    open_cost = Position.objects.filter(agent_id=agent_id, closed_at=None).aggregate(cost=Sum("cost_lamports"))["cost"]
+    return rules.History(
+        trades=trades,
+        equity_lamports=int(open_cost or 0) + _free_sol(agent_id),
+        realised_today_lamports=sum(trade.profit_lamports for trade in trades if trade.closed_at >= midnight),
+    )
+
+
+def _free_sol(agent_id: UUID) -> int:
+    wallet_ids = list(Assignment.objects.filter(agent_id=agent_id, ended_at=None).values_list("wallet_id", flat=True))
+    return sum(balance.units for balance in sol_balances(wallet_ids).values())
+
+
+def _lookback(protections: Protections) -> timedelta:
+    minutes = [24 * 60]
+    if protections.cooldown is not None:
+        minutes.append(protections.cooldown.minutes)
+    for setting in (protections.stop_loss_guard, protections.max_drawdown, protections.low_profit_token):
+        if setting is not None:
+            minutes.append(setting.lookback_minutes + setting.pause_minutes)
+    return timedelta(minutes=max(minutes))

@@ -1,0 +1,83 @@
+"""Between the position row and the rules' `PositionState`: one mapping, used by the book, the executor and the services."""
+
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from django.db import connection
+
+from agents import policy as agent_policy
+from agents import selectors as agents
+from trading.models import Position, Watermark
+from trading.rules.policy import Policy
+from trading.rules.position import PositionState
+
+STATE_FIELDS = (
+    "decimals",
+    "opened_at",
+    "average",
+    "bought_units",
+    "remaining_units",
+    "invested_lamports",
+    "cost_lamports",
+    "received_lamports",
+    "realised_lamports",
+    "rent_lamports",
+    "generation",
+    "dca_count",
+    "last_dca_at",
+    "dca_not_before",
+    "levels_hit",
+    "batch_start",
+    "total_levels",
+    "moon_bag_active",
+    "moon_bag_units",
+)
+
+
+def state_of(position: Position, *, peak: Decimal, stop_percent: Decimal, low: Decimal) -> PositionState:
+    """The rules' view of a row, with the extremes given."""
+    return PositionState(
+        peak=peak, stop_percent=stop_percent, low=low, **{name: getattr(position, name) for name in STATE_FIELDS}
+    )
+
+
+def with_extremes(state: PositionState, seen: PositionState) -> PositionState:
+    """`state` with the extremes of both; they must be of one generation."""
+    return replace(
+        state,
+        peak=max(state.peak, seen.peak),
+        stop_percent=max(state.stop_percent, seen.stop_percent),
+        low=min(state.low, seen.low),
+    )
+
+
+def take(position: Position, state: PositionState, *, at: datetime) -> None:
+    """Copy a state into the row and raise its version; the caller holds the row's lock and saves."""
+    for name in STATE_FIELDS:
+        setattr(position, name, getattr(state, name))
+    position.version += 1
+    position.updated_at = at
+
+
+def save_watermark(position_id: UUID, state: PositionState, *, at: datetime) -> None:
+    """Replace the extremes: a new generation began (DCA fill, pinned stop)."""
+    Watermark.objects.filter(position_id=position_id).update(
+        generation=state.generation, peak=state.peak, stop_percent=state.stop_percent, low=state.low, at=at
+    )
+
+
+def raise_watermark(position_id: UUID, state: PositionState, *, at: datetime) -> None:
+    """Keep what the engine had seen when it decided, should it die before it writes; the generation must agree."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE trading_watermark SET peak = GREATEST(peak, %s), stop_percent = GREATEST(stop_percent, %s), "
+            "low = LEAST(low, %s), at = %s WHERE position_id = %s AND generation = %s",
+            [state.peak, state.stop_percent, state.low, at, position_id, state.generation],
+        )
+
+
+def policy_of(position: Position) -> Policy:
+    """The configuration version that the position pins, with its own stop and ladder where it has them."""
+    return agent_policy.with_override(agents.policy(position.config_id), position.override)

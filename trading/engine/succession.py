@@ -1,0 +1,120 @@
+"""What comes after an order: the next decision on the same tick, the next part of a split exit, the retry of a failed one.
+
+Always planned in the transaction that books or ends the order before it, so that no crash can come between.
+"""
+
+from datetime import datetime
+
+from nexgent.money import exact
+from trading.engine import booking, orders, positions
+from trading.models import Order, Position, Purpose
+from trading.rules import apply as apply_rules
+from trading.rules import decide as rules
+from trading.rules.decision import Buy, Consume, Decision, Rule, Sell
+from trading.rules.position import LevelsConsumed, PositionState
+
+BY_PERSON = frozenset({Purpose.MANUAL, Purpose.SIGNAL, Purpose.TAPE_END})
+"""Orders that do not rest on a rule's tick (their price may be old): no rule is asked again on it."""
+STEPS_MAX = 50
+"""Decisions on one tick; the rules end long before (a limit on every loop)."""
+
+
+def switches(position: Position) -> tuple[bool, bool]:
+    """(entries, exits) of the position's agent, by the mode of the position's own wallet."""
+    agent = position.agent
+    if position.wallet.kind == "live":
+        return agent.entries_live, agent.exits_live
+    return agent.entries_simulation, agent.exits_simulation
+
+
+def decide_on(position: Position, state: PositionState, order: Order) -> Decision:
+    """Decide on the tick that an order rests on, at the time it was decided."""
+    entries_on, exits_on = switches(position)
+    tick = orders.facts_of(order.price, order.price_at, order.price_source)
+    return rules.decide(
+        state, tick, positions.policy_of(position), order.created_at, entries_on=entries_on, exits_on=exits_on
+    )
+
+
+@exact
+def follow(position: Position, state: PositionState, order: Order, *, at: datetime, sold: int = 0) -> PositionState:
+    """Plan what the same tick asks for next; returns the state after levels that were consumed without a sale.
+
+    A sale that was split goes on with its next part; everything else is decided afresh.
+    """
+    rest = order.amount - sold
+    if sold and rest > 0:
+        again(order, position, state, units=rest, part=order.plan["part"] + 1, at=at)
+        return state
+    if order.purpose in BY_PERSON:
+        return state
+    for _ in range(STEPS_MAX):
+        command = decide_on(position, state, order).command
+        if isinstance(command, Consume):
+            state = consume(position, state, command, at=at)
+            continue
+        if isinstance(command, Sell | Buy):
+            _plan(position, state, command, order, at=at)
+        return state
+    return state
+
+
+def consume(position: Position, state: PositionState, command: Consume, *, at: datetime) -> PositionState:
+    """Book ladder levels that were reached with nothing sellable; the caller holds the position's lock."""
+    after = apply_rules.apply(state, LevelsConsumed(command.levels, command.moon_bag_units))
+    positions.take(position, after, at=at)
+    position.save()
+    booking.publish_changed(position.id)
+    return after
+
+
+def _plan(position: Position, state: PositionState, command: Sell | Buy, order: Order, *, at: datetime) -> None:
+    purpose = orders.PURPOSE_OF_RULE[command.rule]
+    intent = orders.Intent(
+        position=position,
+        state=state,
+        command=command,
+        purpose=purpose,
+        tick=orders.facts_of(order.price, order.price_at, order.price_source),
+        ordinal=orders.next_ordinal(position.id, purpose),
+    )
+    orders.plan([intent], at=at)
+
+
+def again(
+    order: Order,
+    position: Position,
+    state: PositionState,
+    *,
+    units: int,
+    at: datetime,
+    part: int | None = None,
+    not_before: datetime | None = None,
+) -> None:
+    """Plan the same exit once more: the next part of a split one, or the retry of a failed one.
+
+    Ladder levels count with the first part that is sold, so a later part carries none.
+    """
+    purpose, plan = Purpose(order.purpose), order.plan
+    is_later_part = part is not None
+    command = Sell(
+        rule=Rule(purpose.label) if purpose in orders.PURPOSE_OF_RULE.values() else Rule.STOP_LOSS,
+        reason=plan["reason"],
+        units=units,
+        is_full=plan["isFull"],
+        levels=0 if is_later_part else plan.get("levels", 0),
+        moon_bag_units=None if is_later_part else plan.get("moonBagUnits"),
+    )
+    intent = orders.Intent(
+        position=position,
+        state=state,
+        command=command,
+        purpose=purpose,
+        tick=orders.facts_of(order.price, order.price_at, order.price_source),
+        ordinal=orders.next_ordinal(position.id, purpose),
+        signal_id=order.signal_id,
+        part=part if part is not None else plan["part"],
+        exit_units=plan["exitUnits"],
+        not_before=not_before,
+    )
+    orders.plan([intent], at=at)

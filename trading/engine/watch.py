@@ -1,0 +1,151 @@
+"""The engine thread: prices in, proposals over the book, exact decisions, planned orders out.
+
+It never waits for an execution and never for the network. Prices arrive in an inbox that keeps the newest of each mint;
+one pass goes over the positions of the changed mints; only where the pass proposes something does the exact rule decide.
+Peaks and stops are saved once a second by a thread of their own.
+"""
+
+import logging
+import threading
+from collections.abc import Sequence
+from uuid import UUID
+
+import redis
+from django.conf import settings
+from django.db import DatabaseError, connection
+
+from nexgent import clock
+from prices import services as prices
+from prices.records import PriceTick
+from trading.engine import booking, exits
+from trading.engine.book import Book
+
+log = logging.getLogger(__name__)
+SAVE_SECONDS = 1.0
+CHECK_SILENCE_SECONDS = 1.5
+
+
+class Engine:
+    """The active engine of this process: book, inbox, and the threads around them."""
+
+    def __init__(self) -> None:
+        self.book = Book()
+        self.is_loaded = threading.Event()
+        self._inbox: dict[str, PriceTick] = {}
+        self._changed: set[UUID] = set()
+        self._check_wanted = True
+        self._wake = threading.Condition()
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (
+                ("engine", self._run),
+                ("watermarks", self._save_watermarks),
+                ("book-follower", self._follow),
+            )
+        ]
+
+    def start(self) -> None:
+        prices.register_sink(self.offer)
+        prices.register_held(self.book.mints)
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        prices.unregister_sink(self.offer)
+        self._stop.set()
+        with self._wake:
+            self._wake.notify_all()
+        for thread in self._threads:
+            thread.join(3)
+
+    def offer(self, batch: Sequence[PriceTick]) -> None:
+        """The sink of the price feeds: keep the newest tick of each mint and wake the engine."""
+        with self._wake:
+            for tick in batch:
+                known = self._inbox.get(tick.mint)
+                if known is None or tick.observed_at >= known.observed_at:
+                    self._inbox[tick.mint] = tick
+            self._wake.notify()
+
+    def changed(self, position_ids: Sequence[UUID]) -> None:
+        """Positions to read again: a commit changed them."""
+        with self._wake:
+            self._changed.update(position_ids)
+            self._wake.notify()
+
+    def check(self) -> None:
+        """Ask for the check of all positions against the database, and a pass over all rows."""
+        with self._wake:
+            self._check_wanted = True
+            self._wake.notify()
+
+    def step(self) -> None:
+        """One round of the engine thread: follow the database, then pass over what changed."""
+        with self._wake:
+            ticks, self._inbox = self._inbox, {}
+            changed, self._changed = self._changed, set()
+            is_check, self._check_wanted = self._check_wanted, False
+        now = clock.now()
+        if is_check:
+            self.book.follow()
+            self.is_loaded.set()
+        elif changed:
+            self.book.reload(changed)
+        self.book.take_prices(ticks.values())
+        candidates = self.book.propose(None if is_check else [*ticks, *self.book.mints_of(changed)], now=now)
+        if candidates:
+            exits.act(self.book, candidates, now=now)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            with self._wake:
+                waiting = self._wake.wait_for(
+                    lambda: bool(self._inbox or self._changed or self._check_wanted or self._stop.is_set()),
+                    CHECK_SILENCE_SECONDS,
+                )
+                if not waiting:
+                    self._check_wanted = True  # nobody asked for a while: beat or the broker is away
+            if self._stop.is_set():
+                return
+            try:
+                self.step()
+            except DatabaseError as problem:
+                log.warning("engine step failed: %s", problem)
+                connection.close()
+                self._retry_soon()
+            except Exception:
+                log.exception("engine step failed")
+                self._retry_soon()
+
+    def _retry_soon(self) -> None:
+        """After a failed step everything is looked at again; a broken database is asked once a second."""
+        self._stop.wait(SAVE_SECONDS)
+        self.check()
+
+    def _save_watermarks(self) -> None:
+        while not self._stop.wait(SAVE_SECONDS):
+            try:
+                self.book.save_watermarks(at=clock.now())
+            except DatabaseError as problem:
+                log.warning("watermarks not saved: %s", problem)
+            finally:
+                connection.close()
+        self.book.save_watermarks(at=clock.now())
+        connection.close()
+
+    def _follow(self) -> None:
+        """Hear which positions changed; what is missed here is found by the check each second."""
+        while not self._stop.is_set():
+            client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
+            try:
+                with client.pubsub(ignore_subscribe_messages=True) as subscription:
+                    subscription.subscribe(booking.POSITIONS_CHANGED)
+                    while not self._stop.is_set():
+                        message = subscription.get_message(timeout=1)
+                        if message is not None:
+                            self.changed([UUID(bytes=message["data"])])
+            except redis.RedisError:
+                self._stop.wait(1)
+            finally:
+                client.close()

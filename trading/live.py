@@ -1,0 +1,166 @@
+"""What positions look like on the wire: the reference's message fields, and the events that carry them.
+
+Amounts go out as JSON numbers, as the reference's clients expect; `Decimal` turns into a number only here, at the edge.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from nexgent import clock, money
+from nexgent.events import registry
+from nexgent.events.services import NewEvent
+from prices import selectors as prices
+from prices.records import EXIT_MAX_AGE, PriceTick
+from trading.engine import positions
+from trading.models import Order, Position, Purpose, Side, State
+from trading.rules.position import PositionState
+
+
+def number(value: Decimal | None) -> float | None:
+    """A JSON number of a decimal; display only, nothing is computed from it."""
+    return None if value is None else float(value)
+
+
+def time_text(at: datetime | None) -> str | None:
+    """UTC, three decimals, Z."""
+    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def position_wire(
+    position: Position,
+    state: PositionState,
+    *,
+    wallet_address: str = "",
+    price: Decimal | None = None,
+    price_state: str = "unpriced",
+    sol_usd: Decimal | None = None,
+) -> dict[str, Any]:
+    """The position object of `initial_data` and `position_update` (reference/api.md section 4).
+
+    Unpriced positions get the reference's stand-in numbers: current price = purchase price, profit and loss 0.
+    """
+    current = price if price is not None else state.average
+    value = money.value_lamports(state.remaining_units, current, state.decimals)
+    profit = value - state.cost_lamports if price is not None else 0
+    usd = sol_usd if sol_usd is not None and price is not None else None
+    change = (current - state.average) / state.average * 100 if price is not None and state.average else Decimal(0)
+    percent = Decimal(profit) / state.cost_lamports * 100 if state.cost_lamports else Decimal(0)
+    bag = state.moon_bag_units
+    return {
+        "id": str(position.id),
+        "agentId": str(position.agent_id),
+        "walletAddress": wallet_address,
+        "tokenAddress": position.token_id,
+        "tokenSymbol": position.symbol or "TOKEN",
+        "purchasePrice": number(state.average),
+        "purchaseAmount": number(money.tokens(state.bought_units, state.decimals)),
+        "currentPrice": number(current),
+        "currentPriceUsd": number(current * usd) if usd is not None else 0,
+        "purchasePriceUsd": number(state.average * sol_usd) if sol_usd is not None else 0,
+        "positionValueUsd": number(money.sol(value) * usd) if usd is not None else 0,
+        "positionValueSol": number(money.sol(value)),
+        "profitLossUsd": number(money.sol(profit) * usd) if usd is not None else 0,
+        "profitLossSol": number(money.sol(profit)),
+        "profitLossPercent": number(percent),
+        "priceChangePercent": number(change),
+        "currentStopLossPercentage": number(state.stop_percent),
+        "peakPrice": number(state.peak),
+        "totalInvestedSol": number(money.sol(state.invested_lamports)),
+        "dcaCount": state.dca_count,
+        "lastDcaTime": time_text(state.last_dca_at),
+        "lowestPrice": number(state.low),
+        "dcaTransactionIds": [],
+        "lastStopLossUpdate": time_text(position.updated_at),
+        "remainingAmount": number(money.tokens(state.remaining_units, state.decimals)),
+        "takeProfitLevelsHit": state.levels_hit,
+        "takeProfitTransactionIds": [],
+        "lastTakeProfitTime": time_text(position.last_take_profit_at),
+        "moonBagActivated": state.moon_bag_active,
+        "moonBagAmount": None if bag is None else number(money.tokens(bag, state.decimals)),
+        "realizedProfitSol": number(money.sol(state.realised_lamports)),
+        "tpBatchStartLevel": state.batch_start,
+        "totalTakeProfitLevels": state.total_levels,
+        "createdAt": time_text(state.opened_at),
+        "updatedAt": time_text(position.updated_at),
+        "purchaseTransactionId": str(position.opened_by_id),
+        "priceState": price_state,
+    }
+
+
+def position_event(
+    position: Position, state: PositionState, *, kind: str, at: datetime, order_id: UUID | None = None
+) -> NewEvent:
+    """The event of a created or updated position (raw, without a price); a closed one carries id and reason."""
+    if state.is_closed:
+        payload: dict[str, Any] = {
+            "eventType": "position_closed",
+            "positionId": str(position.id),
+            "closeReason": position.close_reason,
+            "realizedProfitSol": number(money.sol(state.realised_lamports)),
+        }
+    else:
+        payload = {"eventType": kind, "position": position_wire(position, state)}
+    if order_id is not None:
+        payload["orderId"] = str(order_id)
+    return NewEvent(stream_id=position.agent_id, type="position_update", payload=payload, at=at)
+
+
+def order_event(order: Order, *, at: datetime) -> NewEvent:
+    """The event of an order that ended without a fill: which, why, with what reason code."""
+    payload = {
+        "orderId": str(order.id),
+        "positionId": str(order.position_id) if order.position_id else None,
+        "tokenAddress": order.token_id,
+        "side": Side(order.side).label,
+        "purpose": Purpose(order.purpose).label,
+        "state": State(order.state).label,
+        "code": order.error_code,
+        "detail": order.error_detail,
+    }
+    return NewEvent(stream_id=order.agent_id, type="order_update", payload=payload, at=at)
+
+
+def snapshot(agent_id: UUID) -> dict[str, Any]:
+    """The positions of `initial_data`, priced with what is known; nothing is fetched from outside."""
+    now = clock.now()
+    held = list(
+        Position.objects.filter(agent_id=agent_id, closed_at=None).select_related("watermark", "wallet").order_by("-id")
+    )
+    latest = prices.latest([position.token_id for position in held])
+    sol_usd = prices.sol_usd(now)
+    return {"positions": [priced_wire(position, latest.get(position.token_id), sol_usd, now=now) for position in held]}
+
+
+def priced_wire(
+    position: Position, tick: PriceTick | None, sol_usd: Decimal | None, *, now: datetime
+) -> dict[str, Any]:
+    """A position with its newest price: fresh, stale (the last known one) or unpriced."""
+    mark = position.watermark
+    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    fresh = prices.is_fresh(tick, now=now, max_age=EXIT_MAX_AGE)
+    return position_wire(
+        position,
+        state,
+        wallet_address=position.wallet.address,
+        price=None if tick is None else tick.price_sol,
+        price_state="unpriced" if tick is None else "fresh" if fresh else "stale",
+        sol_usd=sol_usd,
+    )
+
+
+def held_mints(agent_ids: Sequence[UUID]) -> dict[UUID, set[str]]:
+    """Mints of the open positions of each agent."""
+    held: dict[UUID, set[str]] = {agent_id: set() for agent_id in agent_ids}
+    for agent_id, mint in Position.objects.filter(agent_id__in=agent_ids, closed_at=None).values_list(
+        "agent_id", "token_id"
+    ):
+        held[agent_id].add(mint)
+    return held
+
+
+def register() -> None:
+    """Offer positions to live connections; called when the app starts."""
+    registry.register("trading", registry.Live(snapshot=snapshot, held_mints=held_mints))

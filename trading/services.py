@@ -1,0 +1,223 @@
+"""Use cases of trading: buy by hand, close, close all, pin stop and ladder, write off, lift a protection."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+
+from agents.models import Agent
+from nexgent import clock
+from nexgent.errors import NotFound, Refusal
+from nexgent.events import services as events
+from nexgent.ids import key_uuid
+from prices import services as prices
+from trading import live
+from trading.engine import booking, entries, locks, market, positions, sales
+from trading.models import Order, Position, ProtectionLock, Purpose, State
+from trading.rules import apply as rules
+from trading.rules.position import Sold, StopPinned
+from wallets import services as wallets
+from wallets.models import AccountKind, EntryKind, Wallet
+
+POLL_SECONDS = 0.02
+
+
+def manual_key(principal: str, idempotency_key: str | None) -> str:
+    """The text key of a person's order: the same key of the same principal is the same order."""
+    return f"manual:{principal}:{idempotency_key or uuid4()}"
+
+
+def manual_buy(
+    *,
+    agent_id: UUID,
+    mint: str,
+    principal: str,
+    wallet_id: UUID | None = None,
+    symbol: str = "",
+    lamports: int | None = None,
+    idempotency_key: str | None = None,
+    signal_id: int | None = None,
+) -> UUID:
+    """Buy for an agent as an entry does; returns the order. Raises the Refusal that kept it from one."""
+    key = manual_key(principal, idempotency_key)
+    done = Order.objects.filter(key=key_uuid(key)).values_list("id", flat=True).first()
+    if done is not None:
+        return done
+    prices.ensure_token(mint, symbol)
+    prices.watch([mint], "signals")
+    now = clock.now()
+    trigger = entries.Trigger(
+        mint=mint,
+        signal_id=signal_id,
+        received_at=now,
+        verdict_at=now,
+        requested_lamports=lamports,
+        wallet_id=wallet_id,
+        key_text=key,
+    )
+    outcomes = entries.enter(trigger, [agent_id], market.read([mint], now=now)[mint])
+    if not outcomes:
+        raise NotFound("agent")
+    outcome = outcomes[0]
+    if outcome.refusal is not None:
+        raise outcome.refusal
+    assert outcome.order_id is not None
+    return outcome.order_id
+
+
+def position_close(
+    *,
+    position_id: UUID,
+    principal: str,
+    percent: Decimal | None = None,
+    units: int | None = None,
+    reason: str = "manual",
+    idempotency_key: str | None = None,
+) -> UUID:
+    """Sell a position, or a part of it, because a person says so; returns the order."""
+    return sales.sell(
+        position_id=position_id,
+        wanted=sales.Wanted(percent, units),
+        purpose=Purpose.MANUAL,
+        key_text=manual_key(principal, idempotency_key),
+        reason=reason,
+    )
+
+
+def close_all(*, agent_ids: Sequence[UUID], principal: str) -> dict[UUID, UUID | Refusal]:
+    """Close every open position of these agents; per position its order, or why there is none."""
+    answers: dict[UUID, UUID | Refusal] = {}
+    for position_id in Position.objects.filter(agent_id__in=agent_ids, closed_at=None).values_list("id", flat=True):
+        try:
+            answers[position_id] = position_close(position_id=position_id, principal=principal)
+        except Refusal as refusal:
+            answers[position_id] = refusal
+    return answers
+
+
+def wait_final(order_id: UUID, timeout_s: float) -> Order:
+    """The order once it is final, or as it stands when the time is up. Give the connection back between looks."""
+    end = time.monotonic() + timeout_s
+    pause = POLL_SECONDS
+    while True:
+        order = Order.objects.get(id=order_id)
+        if order.state >= State.FILLED or time.monotonic() >= end:
+            return order
+        connection.close()
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.25)
+
+
+@locks.unit_of_work
+@transaction.atomic
+def position_override(
+    *, position_id: UUID, override: Mapping[str, Any] | None, stop_percent: Decimal | None = None
+) -> Position:
+    """Pin stop and ladder rules for one position (None takes them off), validated like a configuration.
+
+    `stop_percent` sets the stop level itself: a new generation begins, so that no late save undoes it.
+    """
+    position = _locked_position(position_id)
+    state = positions.state_of(
+        position,
+        peak=position.watermark.peak,
+        stop_percent=position.watermark.stop_percent,
+        low=position.watermark.low,
+    )
+    now = clock.now()
+    position.override = dict(override) if override else None
+    positions.policy_of(position)  # refuses what is not valid
+    after = state
+    if stop_percent is not None:
+        if not stop_percent.is_finite() or stop_percent <= -100:
+            raise Refusal("INVALID_STOP", "The stop must be above -100 %.")
+        after = rules.apply(state, StopPinned(stop_percent, state.peak))
+    positions.take(position, after, at=now)
+    position.save()
+    if stop_percent is not None:
+        positions.save_watermark(position.id, after, at=now)
+    booking.publish_changed(position.id)
+    events.append([live.position_event(position, after, kind="position_updated", at=now)])
+    return position
+
+
+def _locked_position(position_id: UUID) -> Position:
+    wallet_id = Position.objects.filter(id=position_id).values_list("wallet_id", flat=True).first()
+    if wallet_id is None:
+        raise NotFound("position")
+    locks.wallet(wallet_id)
+    locks.positions([position_id])
+    position = Position.objects.select_related("watermark", "agent", "wallet").get(id=position_id)
+    if position.closed_at is not None:
+        raise NotFound("position")
+    return position
+
+
+@locks.unit_of_work
+@transaction.atomic
+def write_off(*, position_id: UUID, reason: str, author: str) -> Position:
+    """Give up an untradable position: a BURN entry and a loss, in the books, the history and P/L (D-11).
+
+    Raises Refusal NOT_UNTRADABLE unless two sources agreed that it cannot be traded, SALE_IN_PROGRESS while one is.
+    """
+    position = _locked_position(position_id)
+    if position.untradable_at is None:
+        raise Refusal("NOT_UNTRADABLE", "Only a position that cannot be traded is written off.")
+    if not reason.strip():
+        raise Refusal("REASON_REQUIRED", "Say why the position is written off.")
+    if Order.objects.filter(position_id=position_id, side=1, state__lt=State.FILLED).exists():
+        raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.")
+    now = clock.now()
+    booking.cancel_open_buys(position_id, at=now, code="POSITION_CLOSING")
+    mark = position.watermark
+    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    after = rules.apply(state, Sold(units=state.remaining_units, lamports=0, at=now))
+    after = replace(after, rent_lamports=0)
+    epoch = Wallet.objects.values_list("epoch", flat=True).get(id=position.wallet_id)
+    wallets.post(
+        [
+            wallets.Draft(
+                wallet_id=position.wallet_id,
+                kind=EntryKind.BURN,
+                at=now,
+                lines=(
+                    wallets.Line(position.token_id, AccountKind.OWN, -state.remaining_units),
+                    wallets.Line(position.token_id, AccountKind.BURNED, state.remaining_units),
+                    *booking.rent_return(state.rent_lamports),
+                ),
+                epoch=epoch,
+                reason=reason,
+                author=author,
+            )
+        ]
+    )
+    positions.take(position, after, at=now)
+    position.closed_at, position.close_reason = now, "write_off"
+    position.save()
+    booking.publish_changed(position.id)
+    events.append([live.position_event(position, after, kind="position_updated", at=now)])
+    return position
+
+
+def protection_lift(*, lock_id: UUID, author: str) -> ProtectionLock:
+    """End a protection's pause before its time; the same cause does not call it again."""
+    with transaction.atomic():
+        lock = ProtectionLock.objects.select_for_update(no_key=True).filter(id=lock_id).first()
+        if lock is None:
+            raise NotFound("protection")
+        if lock.lifted_at is None:
+            lock.lifted_at, lock.lifted_by = clock.now(), author
+            lock.save(update_fields=["lifted_at", "lifted_by"])
+        return lock
+
+
+def agent_of(position_id: UUID) -> Agent:
+    """The agent of a position; raises NotFound."""
+    position = Position.objects.select_related("agent").filter(id=position_id).first()
+    if position is None:
+        raise NotFound("position")
+    return position.agent
