@@ -7,14 +7,15 @@ of its own.
 """
 
 import asyncio
-import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
 
-from nexgent.runtime import processes
+import redis
+
+from nexgent.runtime import presence, processes
 from nexgent.runtime.embedded import EmbeddedServers, die_with_parent
 
 BACK_OFF_FIRST_SECONDS = 0.5
@@ -46,6 +47,9 @@ class Supervisor:
         self.address = address
         self.say = say
         self.is_labelled = is_labelled
+        # Bytecode is written even where the machine's default says no: the next start is faster by it.
+        self.environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+        self.environment.pop("PYTHONDONTWRITEBYTECODE", None)
         self.running: dict[str, asyncio.subprocess.Process] = {}
         self.stopping = asyncio.Event()
 
@@ -88,7 +92,7 @@ class Supervisor:
             start_new_session=True,  # Ctrl-C of the terminal reaches the supervisor alone
             preexec_fn=die_with_parent(signal.SIGKILL),
             limit=LINE_BYTES_MAX,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=self.environment,
         )
         self.running[name] = process
         if self.stopping.is_set():  # told to stop while it started
@@ -137,28 +141,35 @@ class Supervisor:
                 pause = min(pause * 2, BACK_OFF_MAX_SECONDS)
 
     async def _announce(self, on_ready: Callable[[], None]) -> None:
-        while not await self._is_ready():
+        while not (await self._is_web_ready() and await asyncio.to_thread(self._is_everybody_there)):
             await asyncio.sleep(0.05)
         on_ready()
 
-    async def _is_ready(self) -> bool:
-        """Whether the web process is ready and every process has told that it runs."""
+    async def _is_web_ready(self) -> bool:
         host, port = self.address
         try:
             reader, writer = await asyncio.open_connection(_EVERY_ADDRESS.get(host, host), port)
         except OSError:
             return False
         try:
-            writer.write(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
-            if b" 200 " not in head.partition(b"\r\n")[0]:
-                return False
-            services = json.loads(body)["services"]
-        except (OSError, TimeoutError, ValueError):
+            writer.write(b"GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            status = await asyncio.wait_for(reader.readline(), 10)
+        except (OSError, TimeoutError):
             return False
         finally:
             writer.close()
-        return all(services[name]["status"] == "healthy" for name in ("redis", "workers", "beat", "websocket"))
+        return b" 200 " in status
+
+    def _is_everybody_there(self) -> bool:
+        """Whether every process has told through Valkey that it runs."""
+        valkey = presence.client()
+        try:
+            told = {process["pid"] for found in presence.alive(valkey).values() for process in found}
+        except redis.RedisError:
+            return False
+        finally:
+            valkey.close()
+        return {process.pid for process in self.running.values()} <= told
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, but no longer than until the stop."""
