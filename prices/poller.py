@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexgent import clock, money
-from prices.feeds.confirmation import DIFFERENCE_SHARE, Confirmation, is_apart
+from prices.feeds.confirmation import DIFFERENCE_SHARE, Confirmation, differ
 from prices.feeds.oracle import SolOracle
 from prices.feeds.protocol import Answer, Feed, FeedFailure
 from prices.records import Lane, PriceTick
@@ -109,7 +109,7 @@ class Poller:
         if due := self.confirmation.release(now=now):
             self._publish(due)
         dispute = self.oracle.dispute(now=now)
-        detail = None
+        detail: dict[str, object] | None = None
         if dispute is not None:
             detail = {tick.source: money.text(tick.price_usd) for tick in dispute if tick.price_usd is not None}
         self._alarm("SOL_USD_DISPUTED", "sol_usd", detail)
@@ -194,7 +194,7 @@ class Poller:
             if first is None or first.source == tick.source:
                 continue
             detail: dict[str, object] | None = None
-            if is_apart(tick.price_sol, first.price_sol, DIFFERENCE_SHARE):
+            if differ(tick.price_sol, first.price_sol, DIFFERENCE_SHARE):
                 detail = {first.source: money.text(first.price_sol), tick.source: money.text(tick.price_sol)}
             self._alarm("PRICE_SOURCES_DIFFER", tick.mint, detail)
 

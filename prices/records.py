@@ -1,9 +1,12 @@
 """What the price feeds hand on: one observed price of one mint, and how old it may be for which decision."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
+
+from nexgent import money
 
 ENTRY_MAX_AGE = timedelta(seconds=10)
 """No entry rests on an older price."""
@@ -57,7 +60,14 @@ class PriceTick:
             raise ValueError(f"{self.mint}: a price needs a time with a zone")
 
 
-def newest(batch: "list[PriceTick] | tuple[PriceTick, ...]") -> dict[str, PriceTick]:
+def storable(price: Decimal) -> Decimal:
+    """A price as it is stored (24 places). Raises ValueError when it is out of range."""
+    if not price.is_finite() or not _LOWEST <= price < _BOUND:
+        raise ValueError(f"{price} is no price")
+    return money.quantise(price)
+
+
+def newest(batch: Sequence[PriceTick]) -> dict[str, PriceTick]:
     """The newest tick of each mint by `observed_at`; of equal times the later in the batch."""
     latest: dict[str, PriceTick] = {}
     for tick in batch:

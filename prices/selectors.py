@@ -10,10 +10,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import orjson
+from django.conf import settings
+from django.db.models import Count, Max, Q
+
 from nexgent import money
+from nexgent.events.models import Alarm
 from prices import cache
-from prices.models import LatestPrice, Token
-from prices.records import SOL_USD_MAX_AGE, PriceTick
+from prices.models import Candle, LatestPrice, Token
+from prices.records import EXIT_MAX_AGE, SOL_USD_MAX_AGE, PriceTick
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +81,43 @@ def facts(mint: str) -> dict[str, Any]:
     if token.facts_at is not None:
         known["factsAt"] = token.facts_at
     return {name: value for name, value in known.items() if value is not None}
+
+
+def candles(mint: str, *, since: datetime, seconds: int = 60, limit: int = 1_440) -> list[Candle]:
+    """The candles of a mint from `since` on, oldest first; 60 s (90 days) or 3600 s."""
+    return list(Candle.objects.filter(mint=mint, seconds=seconds, start__gte=since).order_by("start")[:limit])
+
+
+def is_sol_usd_disputed() -> bool:
+    """Whether two fresh sources of SOL/USD are more than 2 % apart; entries wait while they are."""
+    return Alarm.objects.filter(code="SOL_USD_DISPUTED", cleared_at=None).exists()
+
+
+def feeds(*, now: datetime) -> dict[str, Any]:
+    """How the feeds do, as JSON values: order, the running process's own word, SOL/USD, number and age of prices."""
+    said: bytes | None = cache.valkey().call(lambda client: client.get(cache.FEEDS), otherwise=None)
+    state: dict[str, Any] = orjson.loads(said) if said else {}
+    sol = sol_usd_quote(now)
+    newest = LatestPrice.objects.exclude(token_id=money.SOL_MINT).aggregate(
+        known=Count("token_id"),
+        fresh=Count("token_id", filter=Q(observed_at__gte=now - EXIT_MAX_AGE)),
+        newest=Max("observed_at"),
+    )
+    age = None if newest["newest"] is None else round((now - newest["newest"]).total_seconds(), 3)
+    pyth = state.get("pyth")
+    return {
+        "order": list(settings.PRICE_FEEDS),
+        "running": bool(state),
+        "at": state.get("at"),
+        "since": state.get("since"),
+        "feeds": [*state.get("feeds", []), *([pyth] if pyth else [])],
+        "solUsd": None if sol is None else _sol_json(sol, now),
+        "solUsdDisputed": is_sol_usd_disputed(),
+        "prices": {"known": newest["known"], "fresh": newest["fresh"], "newestAgeSeconds": age},
+        "cache": "away" if cache.valkey().is_away else "ok",
+    }
+
+
+def _sol_json(sol: SolUsd, now: datetime) -> dict[str, Any]:
+    age = round((now - sol.observed_at).total_seconds(), 3)
+    return {"price": money.text(sol.price), "source": sol.source, "ageSeconds": age}

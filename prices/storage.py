@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -40,7 +41,7 @@ def write(*, seen: Sequence[PriceTick], kept: Sequence[PriceTick]) -> None:
 
     Rows are sorted by mint, so that two processes writing the same mints never deadlock.
     """
-    latest = [tick for _, tick in sorted(newest(list(seen)).items())]
+    latest = [tick for _, tick in sorted(newest(seen).items())]
     with transaction.atomic():
         ensure_rows([tick.mint for tick in latest])
         rows.insert(
@@ -118,7 +119,7 @@ _SYMBOL_MAX, _NAME_MAX, _ADDRESS_MAX = 50, 200, 44
 def describe(tokens: Sequence[TokenFacts], *, at: datetime) -> int:
     """Write facts of tokens down; decimals only the first time. Returns the number of tokens changed."""
     told = sorted(tokens, key=lambda token: token.mint)
-    columns = [
+    columns: list[Any] = [
         [token.mint for token in told],
         [token.decimals for token in told],
         [token.symbol.replace("\0", "")[:_SYMBOL_MAX] for token in told],

@@ -8,6 +8,7 @@ whether Valkey answers or not.
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from prices import cache
 from prices.records import Lane
@@ -73,13 +74,14 @@ class Watchlist:
         cache.valkey().call(lambda client: client.delete(*(f"{cache.WATCHED}:{lane}" for lane in _ORDER)), otherwise=0)
 
     def _of_other_processes(self, lane: Lane, now: float) -> list[str]:
-        def read(client: object) -> list[bytes]:
-            pipeline = client.pipeline(transaction=False)  # type: ignore[attr-defined]
+        def read(client: Any) -> list[bytes]:
+            pipeline = client.pipeline(transaction=False)
             pipeline.zremrangebyscore(f"{cache.WATCHED}:{lane}", "-inf", now)
             pipeline.zrevrange(f"{cache.WATCHED}:{lane}", 0, WISHES_MAX - 1)
             return list(pipeline.execute()[1])
 
-        return [mint.decode() for mint in cache.valkey().call(read, otherwise=[])]
+        nothing: list[bytes] = []
+        return [mint.decode() for mint in cache.valkey().call(read, otherwise=nothing)]
 
     def _trim(self) -> None:
         excess = len(self._wishes) - WISHES_MAX

@@ -27,6 +27,11 @@ def is_apart(price: Decimal, reference: Decimal, share: Decimal) -> bool:
     return abs(price - reference) >= money.EXACT.multiply(reference, share)
 
 
+def differ(one: Decimal, other: Decimal, share: Decimal) -> bool:
+    """Whether two prices are more than `share` of the lower one apart."""
+    return abs(one - other) > money.EXACT.multiply(min(one, other), share)
+
+
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     tick: PriceTick

@@ -14,7 +14,7 @@ from typing import Any
 from nexgent import clock, money
 from prices.feeds.protocol import Answer, FeedFailure, TokenFacts, optional_amount, positive_field
 from prices.feeds.provider import Provider
-from prices.records import Lane, PriceTick
+from prices.records import Lane, PriceTick, storable
 
 
 class DexScreenerFeed:
@@ -80,7 +80,7 @@ def parse_answer(body: object, mints: Sequence[str], *, at: datetime) -> Answer:
             ticks.append(
                 PriceTick(
                     mint,
-                    money.quantise(best.price_sol),
+                    storable(best.price_sol),
                     at,
                     DexScreenerFeed.name,
                     price_usd=best.price_usd,

@@ -15,10 +15,9 @@ from typing import Any
 from nexgent import clock, money
 from prices.feeds.protocol import Answer, FeedFailure, TokenFacts, optional_amount, positive_field
 from prices.feeds.provider import Provider
-from prices.records import Lane, PriceTick
+from prices.records import Lane, PriceTick, storable
 
 BLOCK_STILL_SECONDS = 10.0
-_CONTEXT = money.EXACT
 
 
 class JupiterFeed:
@@ -74,10 +73,7 @@ TOKENS_CREDITS = 1
 def parse_price(mint: str, record: object, *, sol_usd: Decimal) -> tuple[Decimal, Decimal]:
     """Price in SOL and in USD of one record of price v3. Raises ValueError for what is no price."""
     usd = positive_field(record, "usdPrice")
-    sol = money.quantise(_CONTEXT.divide(usd, sol_usd))
-    if sol <= 0:
-        raise ValueError(f"usdPrice {usd} is below what a price can hold")
-    return sol, usd
+    return storable(money.EXACT.divide(usd, sol_usd)), usd
 
 
 def parse_prices(body: object, mints: Sequence[str], *, at: datetime) -> Answer:

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime
 from decimal import Decimal
 
-from prices.feeds.confirmation import is_apart
+from prices.feeds.confirmation import differ
 from prices.records import SOL_USD_MAX_AGE, PriceTick
 
 DISPUTE_SHARE = Decimal("0.02")
@@ -39,7 +39,7 @@ class SolOracle:
         ticks = sorted(self._fresh(now).values(), key=lambda tick: tick.source)
         for i, one in enumerate(ticks):
             for other in ticks[i + 1 :]:
-                if one.price_usd and other.price_usd and is_apart(one.price_usd, other.price_usd, DISPUTE_SHARE):
+                if one.price_usd and other.price_usd and differ(one.price_usd, other.price_usd, DISPUTE_SHARE):
                     return one, other
         return None
 

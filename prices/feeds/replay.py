@@ -15,10 +15,10 @@ from decimal import Decimal, InvalidOperation
 from itertools import chain, islice, pairwise
 from pathlib import Path
 
-from nexgent import clock, money
+from nexgent import clock
 from nexgent.errors import NexgentError
 from prices.mints import mint_of
-from prices.records import PriceTick
+from prices.records import PriceTick, storable
 
 SOURCE = "replay"
 DECIMALS = 9
@@ -97,6 +97,6 @@ def _whole(path: Path, number: int, row: list[str], at: int) -> int:
 
 def _tick(path: Path, number: int, mint: str, milliseconds: int, price: Decimal) -> PriceTick:
     try:
-        return PriceTick(mint, money.quantise(price), clock.from_ms(milliseconds), SOURCE)
-    except (ValueError, InvalidOperation, OverflowError) as problem:
+        return PriceTick(mint, storable(price), clock.from_ms(milliseconds), SOURCE)
+    except (ValueError, OverflowError) as problem:
         raise BadTape(f"{path.name} row {number}: {problem}") from None
