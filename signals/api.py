@@ -3,6 +3,8 @@
 Intake answers 201 only when the signal is durable; trading follows from the row, not from this request.
 """
 
+from uuid import UUID
+
 from django.conf import settings
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -85,3 +87,8 @@ def id_of(text: str) -> int:
 def owned(principal: Principal, signal_id: str) -> Signal:
     """The caller's signal; `NotFound` for absent, hidden and foreign ones."""
     return selectors.signal(principal.workspace_id, id_of(signal_id))
+
+
+def exists(workspace_id: UUID, signal_id: int) -> bool:
+    """Whether the workspace has this signal; trades that name one ask."""
+    return selectors.signals(workspace_id).filter(id=signal_id).exists()

@@ -24,8 +24,8 @@ from wallets.api import immutable
 USE = "POST /api/v1/agent-transactions (DEPOSIT, WITHDRAWAL, ADJUSTMENT)"
 
 _BALANCES = """
-SELECT a.wallet_id, w.address, a.asset, coalesce(nullif(t.symbol, ''), 'TOKEN'), coalesce(t.decimals, 0), a.balance, a.held,
-       coalesce(last.at, w.created_at)
+SELECT a.wallet_id, w.address, a.asset, coalesce(nullif(t.symbol, ''), 'TOKEN'), coalesce(t.decimals, 0),
+       a.balance, a.held, coalesce(last.at, w.created_at)
 FROM wallets_account a
 JOIN wallets_wallet w ON w.id = a.wallet_id
 LEFT JOIN prices_token t ON t.mint = a.asset

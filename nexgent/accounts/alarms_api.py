@@ -24,7 +24,7 @@ def alarm_wire(alarm: Alarm) -> dict[str, Any]:
 
 
 class Alarms(Endpoint):
-    """The workspace's alarms and those of the whole installation, newest first; `active=true` leaves out cleared ones."""
+    """The workspace's alarms and the installation's, newest first; `active=true` leaves out cleared ones."""
 
     def get(self, request: Request) -> Response:
         page = query.page(request)

@@ -5,7 +5,7 @@
 exist: `mine` and `one` are the only way from an id to a row.
 """
 
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, QuerySet

@@ -25,13 +25,15 @@ def text_or_none(value: Decimal | None) -> str | None:
     return None if value is None else money.text(value)
 
 
-def number(value: Decimal) -> orjson.Fragment:
-    """An exact JSON number (plain notation)."""
+def number(value: Decimal, *, places: int | None = None) -> orjson.Fragment:
+    """A JSON number in plain notation: exact, or rounded (half even) to `places` decimals."""
+    if places is not None:
+        value = round(value, places)
     return orjson.Fragment(money.text(value))
 
 
-def number_or_none(value: Decimal | None) -> orjson.Fragment | None:
-    return None if value is None else number(value)
+def number_or_none(value: Decimal | None, *, places: int | None = None) -> orjson.Fragment | None:
+    return None if value is None else number(value, places=places)
 
 
 def sol_text(lamports: int) -> str:

@@ -1,7 +1,8 @@
-"""`/agent-historical-swaps`: one row per closed position. Rows are what the engine booked; a client cannot write any."""
+"""`/agent-historical-swaps`: one row per closed position. Rows are what the engine booked; no client writes."""
 
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from django.db import connection
 from rest_framework.request import Request
@@ -88,6 +89,10 @@ def _decimal(request: Request, name: str) -> Decimal | None:
     return Decimal(value)
 
 
+def _id(request: Request, name: str) -> UUID | None:
+    return query.uuid_param(request, name, required=False)
+
+
 def one(principal: Principal, swap_id: str) -> dict[str, Any]:
     wanted = query.uuid_of(swap_id, "id")
     values = {"workspace": principal.workspace_id, "id": wanted}
@@ -120,8 +125,8 @@ class Swaps(Endpoint):
             ("p.closed_at >=", "startSaleTime", query.moment(request, "startSaleTime")),
             ("p.closed_at <=", "endSaleTime", query.moment(request, "endSaleTime")),
             ("p.signal_id =", "signalId", query.integer(request, "signalId")),
-            ("purchase.id =", "purchaseTransactionId", query.uuid_param(request, "purchaseTransactionId", required=False)),
-            ("sale.id =", "saleTransactionId", query.uuid_param(request, "saleTransactionId", required=False)),
+            ("purchase.id =", "purchaseTransactionId", _id(request, "purchaseTransactionId")),
+            ("sale.id =", "saleTransactionId", _id(request, "saleTransactionId")),
             (f"{_USD} >=", "minProfitLossUsd", _decimal(request, "minProfitLossUsd")),
             (f"{_USD} <=", "maxProfitLossUsd", _decimal(request, "maxProfitLossUsd")),
         ]

@@ -1,0 +1,198 @@
+"""Orders that a person gives: buy now, close now. Both answer when the order is final, or 202 with its id."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, ClassVar
+from uuid import UUID
+
+from pydantic import Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from agents.api.agents import owned
+from agents.api.wallets import wallet_of
+from agents.models import Mode
+from nexgent import money
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.principals import Principal
+from nexgent.api.bodies import Body, DecimalValue, Trimmed, UuidValue, read
+from nexgent.api.wire import number, sol_number
+from nexgent.errors import InvalidInput, NotFound
+from trading import services
+from trading.api.orders import WAIT_SECONDS, answered, entry_id_of
+from trading.api.positions import PERCENT_PLACES, USD_PLACES, owned_position
+from trading.models import Fill, Order, Position, State, Watermark
+from trading.rules import pnl
+from trading.rules.gain import gain_percent
+
+AMOUNT_MAX = Decimal(10**12)
+
+
+class BuyBody(Body):
+    agent_id: UuidValue
+    token_address: Trimmed = Field(min_length=1, max_length=255)
+    wallet_address: str | None = Field(default=None, max_length=44)
+    token_symbol: Trimmed | None = Field(default=None, max_length=50)
+    signal_id: int | None = Field(default=None, ge=0, le=2**63 - 1)
+    position_size: DecimalValue | None = Field(default=None, gt=0, le=AMOUNT_MAX)
+
+
+class WriteOffBody(Body):
+    reason: Trimmed = Field(min_length=1, max_length=1000)
+
+
+class CloseBody(Body):
+    reason: str | None = Field(default=None, max_length=20)
+    percent: DecimalValue | None = Field(default=None, gt=0, le=100)
+    amount: DecimalValue | None = Field(default=None, gt=0)
+
+
+class Execute(Endpoint):
+    scopes = {"POST": "trade"}
+    signal_exists: ClassVar[Callable[[UUID, int], bool] | None] = None
+    """Whether a workspace has a signal; given by the layer that knows signals."""
+
+    def post(self, request: Request) -> Response:
+        body, principal = read(BuyBody, request.data), request.principal
+        agent = owned(principal, str(body.agent_id))
+        wallet = wallet_of(agent, body.wallet_address) if body.wallet_address else None
+        if body.signal_id is not None:
+            self._check_signal(principal, body.signal_id)
+
+        def plan(key: str | None) -> UUID:
+            return services.manual_buy(
+                agent_id=agent.id,
+                wallet_id=wallet.id if wallet else None,
+                mint=body.token_address,
+                symbol=body.token_symbol or "",
+                lamports=None if body.position_size is None else money.lamports(body.position_size),
+                principal=principal.name,
+                idempotency_key=key,
+                signal_id=body.signal_id,
+            )
+
+        return answered(request, plan=plan, wait=_waiting(agent.mode), body=_bought)
+
+    def _check_signal(self, principal: Principal, signal_id: int) -> None:
+        known: Any = self.signal_exists
+        if known is not None and not known(principal.workspace_id, signal_id):
+            raise NotFound("signal")
+
+
+class Close(Endpoint):
+    """Never limited by a throttle. What the caller names as reason is not believed: a manual close is manual."""
+
+    scopes = {"POST": "trade"}
+
+    def post(self, request: Request, agent_id: str, position_id: str) -> Response:
+        body = read(CloseBody, request.data)
+        position = owned_position(request.principal, agent_id, position_id)
+        if body.reason not in (None, "manual", "stop_loss"):
+            raise InvalidInput({"reason": "must be manual or stop_loss"})
+        if body.percent is not None and body.amount is not None:
+            raise InvalidInput({"amount": "cannot be given together with percent"})
+        units = None if body.amount is None else _units(body.amount, position)
+
+        def plan(key: str | None) -> UUID:
+            return services.position_close(
+                position_id=position.id,
+                percent=body.percent,
+                units=units,
+                reason="manual",
+                principal=request.principal.name,
+                idempotency_key=key,
+            )
+
+        return answered(request, plan=plan, wait=_waiting(position.wallet.kind), body=_sold)
+
+
+class WriteOff(Endpoint):
+    """Gives up a position that cannot be traded: a loss in the books, with its reason and author."""
+
+    def post(self, request: Request, agent_id: str, position_id: str) -> Response:
+        body = read(WriteOffBody, request.data)
+        position = owned_position(request.principal, agent_id, position_id)
+        author = request.principal.user.email[:80]
+        closed = services.write_off(position_id=position.id, reason=body.reason, author=author)
+        profit = sol_number(closed.realised_lamports)
+        return Response(
+            {"success": True, "positionId": closed.id, "historicalSwapId": closed.id, "profitLossSol": profit}
+        )
+
+
+def _waiting(mode: str) -> Callable[[UUID], Order]:
+    seconds = WAIT_SECONDS[Mode.LIVE if mode == Mode.LIVE else Mode.SIMULATION]
+    return lambda order_id: services.wait_final(order_id, timeout_s=seconds)
+
+
+def _units(amount: Decimal, position: Position) -> int:
+    """Base units of an amount of tokens; more than is held is refused, never cut."""
+    held = money.tokens(position.remaining_units, position.decimals)
+    if amount > held:
+        raise InvalidInput({"amount": f"is more than the position holds ({money.text(held)})"})
+    units = money.floor(amount.scaleb(position.decimals, context=money.EXACT))
+    if units <= 0:
+        raise InvalidInput({"amount": "is less than the smallest unit of the token"})
+    return units
+
+
+def _bought(order: Order) -> dict[str, Any]:
+    fill = Fill.objects.get(order_id=order.id)
+    position = Position.objects.get(agent_id=order.agent_id, opened_by_id=order.id)
+    stop = Watermark.objects.filter(position_id=position.id).values_list("stop_percent", flat=True).first()
+    body: dict[str, Any] = {
+        "success": True,
+        "transactionId": entry_id_of(order.id),
+        "positionId": position.id,
+        "inputAmount": sol_number(fill.amount_in),
+        "outputAmount": number(money.tokens(fill.amount_out, position.decimals)),
+        "purchasePrice": number(fill.price),
+        "transactionHash": None,
+        "stopLossInitialized": stop is not None,
+        "orderId": order.id,
+        "state": State(order.state).label,
+    }
+    if stop is not None:
+        body["stopLossPercentage"] = number(stop)
+    if order.signal_id is not None:
+        body["signalId"] = order.signal_id
+    return body
+
+
+@money.exact
+def _sold(order: Order) -> dict[str, Any]:
+    fill = Fill.objects.get(order_id=order.id)
+    position = Position.objects.get(id=order.position_id)
+    profit, usd, change = _profit(fill, position)
+    is_closed = position.closed_at is not None
+    return {
+        "success": True,
+        "transactionId": entry_id_of(order.id),
+        "historicalSwapId": position.id if is_closed else None,
+        "positionId": position.id,
+        "inputAmount": number(money.tokens(fill.amount_in, position.decimals)),
+        "outputAmount": sol_number(fill.amount_out),
+        "salePrice": number(fill.price),
+        "profitLossSol": sol_number(profit),
+        "profitLossUsd": number(usd or Decimal(0), places=USD_PLACES),
+        "changePercent": number(change, places=PERCENT_PLACES),
+        "transactionHash": None,
+        "orderId": order.id,
+        "state": State(order.state).label,
+        "positionClosed": is_closed,
+        "remainingAmount": number(money.tokens(position.remaining_units, position.decimals)),
+    }
+
+
+def _profit(fill: Fill, position: Position) -> tuple[int, Decimal | None, Decimal]:
+    """Lamports, USD, percent: of the whole position once it is closed, else of this part."""
+    if position.closed_at is None:
+        change = gain_percent(position.average, fill.price)
+        return fill.realised_lamports, pnl.usd_of(fill.realised_lamports, fill.sol_usd), change
+    sale = pnl.full_sale(
+        invested_lamports=position.invested_lamports,
+        received_lamports=position.received_lamports,
+        basis_lamports=pnl.basis_lamports(position.bought_units, position.average, position.decimals),
+        sol_usd=position.sol_usd_at_close,
+    )
+    return sale.profit_lamports, sale.usd, sale.change_percent
