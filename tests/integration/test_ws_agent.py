@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from nexgent.accounts import tokens
+from nexgent.accounts.principals import Principal
 from nexgent.events import bell, control, tickets
 from nexgent.events.models import Stream
 from tests.integration.ws_support import (
@@ -15,6 +17,7 @@ from tests.integration.ws_support import (
     closed,
     do,
     happen,
+    large,
     open_socket,
     opened,
     own_valkey,
@@ -49,7 +52,7 @@ def who() -> Someone:
     return someone()
 
 
-async def test_a_connection_begins_with_connected_and_initial_data_and_its_number(
+async def test_a_connection_begins_with_connected_and_the_snapshot_with_its_number(
     server: WebServer, who: Someone
 ) -> None:
     # given two events
@@ -185,9 +188,7 @@ async def test_an_idle_socket_stays_open(server: WebServer, who: Someone) -> Non
 
 
 @pytest.mark.parametrize("token", ["", "wrong", "refresh"])
-async def test_without_a_good_access_token_the_handshake_is_refused(
-    server: WebServer, who: Someone, token: str
-) -> None:
+async def test_without_a_good_token_the_handshake_is_refused(server: WebServer, who: Someone, token: str) -> None:
     with pytest.raises(InvalidStatus) as refused:
         async with open_socket(server, f"/ws?token={token}&agentId={who.agent.id}"):
             raise AssertionError("the handshake was accepted")
@@ -270,20 +271,11 @@ async def test_a_stream_far_ahead_of_the_ring_is_read_from_the_table(server: Web
     # given a follower, and 400 events of which only the last is heard of
     async with open_socket(server, who.path()) as client:
         await opened(client)
-        await do(_quietly, who.agent.id, 400)
+        await do(large, who.agent.id, 400, 300)
         await do(happen, who.agent.id)
         assert [(await receive(client))["seq"] for _ in range(401)] == list(range(1, 402))
     assert (await do(Stream.objects.get, id=who.agent.id)).seq == 401
 
 
-def _quietly(stream_id: uuid.UUID, count: int) -> None:
-    from nexgent.events.services import NewEvent, append
-    from tests.integration.ws_support import AT
-
-    append([NewEvent(stream_id, "note", {"text": "x" * 300}, AT) for _ in range(count)])
-
-
-def _principal(who: Someone):  # type: ignore[no-untyped-def]
-    from nexgent.accounts import tokens
-
+def _principal(who: Someone) -> Principal:
     return tokens.verify_access(who.token)

@@ -35,6 +35,9 @@ def main() -> None:
             ]
         }
 
+    def agents_of(principal: Any) -> Any:
+        return Agent.objects.filter(workspace_id=principal.workspace_id)
+
     def streams(principal: Any) -> list[UUID]:
         return [
             principal.workspace_id,

@@ -59,7 +59,7 @@ def own_valkey() -> Iterator[EmbeddedServers]:
 
 
 @contextmanager
-def web_server(redis_url: str, **limits: float) -> Iterator[WebServer]:
+def web_server(redis_url: str, *, more: dict[str, str] | None = None, **limits: float) -> Iterator[WebServer]:
     """A daphne process on loopback, on the test database."""
     port = free_port()
     base, _, name = os.environ["DATABASE_URL"].partition("?")
@@ -70,6 +70,7 @@ def web_server(redis_url: str, **limits: float) -> Iterator[WebServer]:
         "DATABASE_URL": address,
         "REDIS_URL": redis_url,
         "NEXGENT_PROCESS": "web",
+        **(more or {}),
         "DJANGO_SETTINGS_MODULE": "nexgent.settings",
     }
     process = subprocess.Popen(
@@ -118,6 +119,11 @@ def happen(stream_id: uuid.UUID, *, count: int = 1, kind: str = "note", **payloa
     """Commit `count` events one after the other."""
     for _ in range(count):
         append([NewEvent(stream_id, kind, payload, AT)])
+
+
+def large(stream_id: uuid.UUID, count: int, size: int) -> None:
+    """Commit `count` events of `size` characters at once."""
+    append([NewEvent(stream_id, "note", {"text": "x" * size}, AT) for _ in range(count)])
 
 
 async def do(work: Any, *args: Any, **kwargs: Any) -> Any:

@@ -1,0 +1,109 @@
+"""The parts of the hub that hold no sockets: a stream's ring and cursors, and the board of prices."""
+
+import uuid
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from nexgent.events import limits
+from nexgent.events.price_board import PriceBoard
+from nexgent.events.records import Record
+from nexgent.events.streams import Follower, StreamLog
+
+AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
+STREAM = uuid.UUID(int=1)
+ONE, TWO = uuid.UUID(int=11), uuid.UUID(int=12)
+
+
+def record(seq: int) -> Record:
+    return Record(STREAM, seq, "note", "{}", AT)
+
+
+def follower(log: StreamLog, cursor: int) -> Follower:
+    one = Follower(STREAM, cast(Any, SimpleNamespace()), lambda: None)
+    log.followers.add(one)
+    log.place(one, cursor)
+    return one
+
+
+def numbers(records: list[Record] | None) -> list[int] | None:
+    return None if records is None else [record.seq for record in records]
+
+
+def test_next_is_sent_old_is_dropped() -> None:
+    log = StreamLog(STREAM)
+    early, late = follower(log, 3), follower(log, 5)
+    log.take([record(seq) for seq in (4, 5, 6)])
+    log.take([record(5), record(6), record(7)])
+    assert numbers(log.due(early)) == [4, 5, 6, 7]
+    assert numbers(log.due(late)) == [6, 7]
+
+
+def test_a_follower_behind_the_ring_is_a_gap() -> None:
+    log = StreamLog(STREAM)
+    one = follower(log, 0)
+    log.take([record(seq) for seq in range(1, limits.RING + 3)])
+    assert log.due(one) is None
+    assert log.is_behind
+    assert numbers(log.due(follower(log, 2))) == list(range(3, limits.RING + 3))
+
+
+def test_a_hole_in_what_was_read_empties_the_ring() -> None:
+    log = StreamLog(STREAM)
+    one = follower(log, 0)
+    log.take([record(1), record(2), record(5)])
+    assert log.due(one) is None
+    assert numbers([*log.recent]) == [5]
+
+
+def test_an_opening_follower_gets_nothing() -> None:
+    log = StreamLog(STREAM)
+    opening = Follower(STREAM, cast(Any, SimpleNamespace()), lambda: None)
+    log.followers.add(opening)
+    log.newest = 4
+    assert log.due(opening) == []
+    assert not log.is_behind
+
+
+def test_each_agent_gets_its_mints_once_and_then_five_times_a_second() -> None:
+    # given two agents
+    board = PriceBoard()
+    board.hold(ONE, ["a", "b"])
+    board.hold(TWO, ["b"])
+    # when
+    board.take(1000, [["a", "1", None], ["b", "2", "300"], ["c", "3", None]])
+    first = {agent: rows for agent, _, rows in board.due(0.0)}
+    board.take(1100, [["b", "2.5", "375"]])
+    early, wait = board.due(0.1), board.wait_seconds(0.1)
+    later = {agent: (at.timestamp(), rows) for agent, at, rows in board.due(0.2)}
+    # then
+    assert first == {ONE: [("a", "1", None), ("b", "2", "300")], TWO: [("b", "2", "300")]}
+    assert early == []
+    assert wait == pytest.approx(0.1)
+    assert later == {agent: (1.1, [("b", "2.5", "375")]) for agent in (ONE, TWO)}
+    assert board.wait_seconds(0.2) is None
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "price"), [(999, "7"), (1000, "2"), (1001, "NaN"), (1001, "1e5"), (1001, ""), (1001, "-1"), (1001, "01")]
+)
+def test_older_equal_and_malformed_prices_are_dropped(at_ms: int, price: str) -> None:
+    board = PriceBoard()
+    board.hold(ONE, ["b"])
+    board.take(1000, [["b", "2", None]])
+    board.due(0.0)
+    board.take(at_ms, [["b", price, None]])
+    assert board.due(1.0) == []
+
+
+def test_what_is_no_longer_held_is_not_sent() -> None:
+    board = PriceBoard()
+    board.hold(ONE, ["a", "b"])
+    board.take(1, [["a", "1", None], ["b", "2", None]])
+    board.hold(ONE, ["b"])
+    assert [rows for _, _, rows in board.due(0.0)] == [[("b", "2", None)]]
+    board.forget(ONE)
+    board.take(2, [["b", "3", None]])
+    assert board.due(9.0) == []
