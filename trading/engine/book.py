@@ -62,6 +62,11 @@ class Book:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def states(self) -> dict[UUID, PositionState]:
+        """The exact state of every open position, extremes included."""
+        with self._lock:
+            return {position_id: row.state for position_id, row in self._rows.items()}
+
     def mints(self) -> list[str]:
         """Mints of open positions: what the feeds ask for first."""
         return [mint for mint, rows in list(self._by_mint.items()) if rows]

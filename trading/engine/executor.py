@@ -138,7 +138,8 @@ def state_at(order: Order, position: Position) -> PositionState:
     if order.peak is not None and order.plan.get("generation", position.generation) == position.generation:
         peak = max(peak, order.peak)
         stop_percent = max(stop_percent, order.stop_percent if order.stop_percent is not None else stop_percent)
-    return positions.state_of(position, peak=peak, stop_percent=stop_percent, low=mark.low)
+    low = mark.low if order.price is None else min(mark.low, order.price)
+    return positions.state_of(position, peak=peak, stop_percent=stop_percent, low=low)
 
 
 def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:

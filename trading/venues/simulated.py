@@ -24,8 +24,8 @@ class Simulated:
 
     def fees(self, request: Request) -> int:
         if self.realism is None:
-            rent = self.schedule.rent_lamports if request.opens_account else 0
-            return self.schedule.signature_lamports + self.schedule.priority_lamports + rent
+            schedule = self.schedule  # the rent of a schedule is charged on every buy
+            return schedule.signature_lamports + schedule.priority_lamports + schedule.rent_lamports
         quote = self._fill(request)
         return quote.network_fee_lamports + quote.rent_lamports
 
@@ -52,7 +52,6 @@ class Simulated:
                 price=request.price,
                 decimals=request.decimals,
                 fees=self.schedule,
-                opens_account=request.opens_account,
             )
         return market.realistic(
             is_buy=request.is_buy,
