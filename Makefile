@@ -1,0 +1,31 @@
+# One command to run, one to test: `make run`, `make test`. docs/operations.md tells more.
+PYTHON ?= python3
+VENV := .venv/bin
+PYTEST_ARGS ?=
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo check test lock
+
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: ## everything that run and test need, from the lock files; quiet when nothing changed
+	@$(PYTHON) -m nexgent.runtime.bootstrap
+
+run: setup ## PostgreSQL, Valkey and all processes, until Ctrl-C
+	@exec $(VENV)/python manage.py up
+
+demo: setup ## the same, with simulated agents trading on a demo market
+	@exec $(VENV)/python manage.py demo
+
+check: setup ## static gates
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check --quiet .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports --no-logo
+	@$(VENV)/python -m nexgent.runtime.gates
+
+test: setup check ## the static gates and the whole suite
+	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+lock: setup ## new lock files from pyproject.toml and package.json
+	@$(PYTHON) -m nexgent.runtime.locking
