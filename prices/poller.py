@@ -58,13 +58,6 @@ class _Call:
     lane: Lane
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    answered: frozenset[str]
-    is_spent: bool
-    """The provider's budget refused the call."""
-
-
 class Poller:
     """Asks feeds, believes or doubts, publishes. `round()` may be called from any thread; rounds never overlap."""
 
@@ -84,10 +77,11 @@ class Poller:
         self._note = threading.Lock()
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE, thread_name_prefix="prices-feed")
         self._confirmed_at = 0.0
+        self._is_closed = False
 
     def round(self) -> bool:
         """Poll all watched mints once; False when a round is running already."""
-        if not self._round.acquire(blocking=False):
+        if self._is_closed or not self._round.acquire(blocking=False):
             return False
         try:
             self.last_round_at = time.monotonic()
@@ -96,6 +90,7 @@ class Poller:
                 for mint in feed.mints():
                     lanes.setdefault(mint, Lane.SIGNALS)
             lanes.pop(money.SOL_MINT, None)
+            self._asked = {mint: at for mint, at in self._asked.items() if mint in lanes}
             self._ask_in_order(lanes)
             self._confirm(lanes)
             self.settle()
@@ -122,7 +117,10 @@ class Poller:
             self._publish([best])
 
     def close(self) -> None:
-        """Stop asking; calls under way end by their deadline."""
+        """Stop asking once the round that runs is over; calls under way end by their deadline."""
+        self._is_closed = True
+        with self._round:
+            pass
         self._pool.shutdown(wait=False, cancel_futures=True)
         for feed in self.feeds:
             feed.close()
@@ -140,12 +138,17 @@ class Poller:
 
     def _ask(self, feed: Feed, mints: Sequence[str], lanes: dict[str, Lane]) -> tuple[set[str], bool]:
         """Mints that `feed` had a word on in time, and whether its budget ran out on the way."""
-        calls = list(self._calls(feed, mints, lanes))
-        futures = [self._pool.submit(self._run, call) for call in calls]
+        futures, is_spent = [], False
+        for call in self._calls(feed, mints, lanes):
+            try:
+                feed.spend(call.lane)
+            except FeedFailure as failure:
+                self._failed(feed, failure)
+                is_spent = True
+                break
+            futures.append(self._pool.submit(self._run, call))
         done, _late = wait(futures, timeout=FIRST_WORD_SECONDS if feed is not self.feeds[-1] else ANSWER_SECONDS)
-        outcomes = [future.result() for future in done]
-        answered = {mint for outcome in outcomes for mint in outcome.answered}
-        return answered, any(outcome.is_spent for outcome in outcomes)
+        return {mint for future in done for mint in future.result()}, is_spent
 
     def _calls(self, feed: Feed, mints: Sequence[str], lanes: dict[str, Lane]) -> Iterable[_Call]:
         """Batches, most urgent first; without any mint one call, for SOL."""
@@ -153,13 +156,13 @@ class Poller:
             batch = tuple(mints[at : at + feed.batch_max])
             yield _Call(feed, batch, min((lanes[m] for m in batch), key=RANK.__getitem__, default=Lane.SIGNALS))
 
-    def _run(self, call: _Call) -> _Outcome:
+    def _run(self, call: _Call) -> set[str]:
         """One call from asking to publishing; a jump that waits for the next source is not answered yet."""
         try:
             answer = call.feed.prices(call.mints, lane=call.lane)
         except FeedFailure as failure:
             self._failed(call.feed, failure)
-            return _Outcome(frozenset(), failure.code == "budget")
+            return set()
         self._worked(call.feed, answer)
         started = time.monotonic()
         for mint in call.mints:
@@ -168,8 +171,7 @@ class Poller:
             self.take_sol(answer.sol_usd)
         if accepted := self.confirmation.accept(answer.ticks, now=clock.now()):
             self._publish(accepted)
-        answered = {tick.mint for tick in answer.ticks} - set(self.confirmation.suspects())
-        return _Outcome(frozenset(answered), is_spent=False)
+        return {tick.mint for tick in answer.ticks} - set(self.confirmation.suspects())
 
     def _confirm(self, lanes: dict[str, Lane]) -> None:
         """Compare live holdings with the second source now and then; a difference above 3 % is an alarm."""
@@ -184,6 +186,7 @@ class Poller:
 
     def _compare(self, mints: Sequence[str]) -> None:
         try:
+            self.feeds[1].spend(Lane.BACKGROUND)
             answer = self.feeds[1].prices(mints, lane=Lane.BACKGROUND)
         except FeedFailure as failure:
             self._failed(self.feeds[1], failure)

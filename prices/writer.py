@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 INTERVAL_SECONDS = 0.1
 RETRY_SECONDS = 1.0
 QUEUE_MAX = 50_000
+REMEMBERED_MAX = 20_000
 SAME_PRICE_KEPT_EVERY = timedelta(seconds=15)
 SAME_PRICE_ANNOUNCED_EVERY = timedelta(seconds=5)
 
@@ -45,6 +46,8 @@ class _Thinned:
 
     def take(self, ticks: Sequence[PriceTick]) -> list[PriceTick]:
         taken = []
+        if len(self._last) > REMEMBERED_MAX:
+            self._last.clear()
         for tick in ticks:
             last = self._last.get(tick.mint)
             same = last is not None and last.price_sol == tick.price_sol and last.price_usd == tick.price_usd

@@ -19,6 +19,7 @@ JUMP_SHARE = Decimal("0.3")
 DIFFERENCE_SHARE = Decimal("0.03")
 """Two sources further apart than this are worth an alarm."""
 WAIT = timedelta(seconds=3)
+KNOWN_MAX = 10_000
 EXEMPT = frozenset({"replay", "synthetic", "quote"})
 
 
@@ -49,6 +50,8 @@ class Confirmation:
     def accept(self, ticks: Iterable[PriceTick], *, now: datetime) -> list[PriceTick]:
         """The ticks that count now; jumps stay behind (`suspects`). Out-of-date ticks are dropped."""
         with self._lock:
+            if len(self._last) > KNOWN_MAX:
+                self._last = {m: t for m, t in self._last.items() if now - t.observed_at <= EXIT_MAX_AGE}
             return [tick for tick in ticks if self._counts(tick, now)]
 
     def release(self, *, now: datetime) -> list[PriceTick]:

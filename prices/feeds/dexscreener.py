@@ -25,12 +25,16 @@ class DexScreenerFeed:
     def __init__(self, provider: Provider) -> None:
         self.provider = provider
 
+    def spend(self, lane: Lane) -> None:
+        """Take one call out of the budget. Raises FeedFailure."""
+        self.provider.spend(lane)
+
     def prices(self, mints: Sequence[str], *, lane: Lane) -> Answer:
         """Prices of up to 30 mints. Raises FeedFailure."""
         wanted = [mint for mint in mints if mint != money.SOL_MINT]
         if not wanted:
             return Answer()
-        body = self.provider.get(f"/tokens/v1/solana/{','.join(wanted)}", lane=lane)
+        body = self.provider.get(f"/tokens/v1/solana/{','.join(wanted)}", lane=lane, cost=0)
         return parse_answer(body, wanted, at=clock.now())
 
     def tokens(self, mints: Sequence[str]) -> list[TokenFacts]:

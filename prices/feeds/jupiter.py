@@ -32,11 +32,15 @@ class JupiterFeed:
         self._block: int | None = None
         self._block_since = 0.0
 
+    def spend(self, lane: Lane) -> None:
+        """Take one call out of the budget. Raises FeedFailure."""
+        self.provider.spend(lane)
+
     def prices(self, mints: Sequence[str], *, lane: Lane) -> Answer:
         """Prices of up to 49 mints and of SOL. Raises FeedFailure."""
         wanted = [mint for mint in mints if mint != money.SOL_MINT]
         ids = ",".join([money.SOL_MINT, *wanted])
-        body = self.provider.get("/price/v3", params={"ids": ids}, lane=lane)
+        body = self.provider.get("/price/v3", params={"ids": ids}, lane=lane, cost=0)
         answer = parse_prices(body, wanted, at=clock.now())
         self._check_block(body[money.SOL_MINT])
         return answer

@@ -53,8 +53,14 @@ class Feed(Protocol):
     is_confirmed: bool
     """Whether its jumps wait for a second source; made-up markets are exempt."""
 
+    def spend(self, lane: Lane) -> None:
+        """Take one call of `prices` out of the provider's budget. Raises FeedFailure "budget" when `lane` must wait."""
+
     def prices(self, mints: Sequence[str], *, lane: Lane) -> Answer:
-        """Prices of at most `batch_max` mints. Raises FeedFailure, within the provider's own deadline."""
+        """Prices of at most `batch_max` mints; the caller has spent for it.
+
+        Raises FeedFailure, within the provider's own deadline.
+        """
 
     def tokens(self, mints: Sequence[str]) -> list[TokenFacts]:
         """Facts of tokens, as far as this source knows any. Raises FeedFailure."""

@@ -75,7 +75,7 @@ class Provider:
         self._is_trial_running = False
 
     def get(self, path: str, *, lane: Lane, params: Mapping[str, str] | None = None, cost: int = 1) -> Any:
-        """The JSON of `path`. Raises FeedFailure, at the latest at the deadline."""
+        """The JSON of `path`; cost 0 when the caller has spent for it. Raises FeedFailure, by the deadline."""
         self._enter()
         started = time.monotonic()
         end = started + self.deadline_seconds
@@ -87,11 +87,19 @@ class Provider:
         self._worked(time.monotonic() - started)
         return answer
 
+    def spend(self, lane: Lane, *, cost: int = 1) -> None:
+        """Take calls out of the budget. Raises FeedFailure "budget" with the seconds to wait."""
+        grant = self.budget.take(lane, cost=cost)
+        self.health = replace(self.health, budget_left=grant.left)
+        if not grant.is_granted:
+            raise FeedFailure("budget", f"{self.name} in {grant.wait_seconds:.1f} s", retry_after=grant.wait_seconds)
+
     def close(self) -> None:
         self.client.close()
 
     def _with_retries(self, path: str, params: Mapping[str, str] | None, *, lane: Lane, cost: int, end: float) -> Any:
-        self._spend(lane, cost)
+        if cost:
+            self.spend(lane, cost=cost)
         attempt = 0
         while True:
             try:
@@ -102,7 +110,7 @@ class Provider:
                 attempt += 1
                 if failure.code not in RETRIED or attempt > RETRIES_MAX or time.monotonic() + pause >= end:
                     raise
-                if not self.budget.take(lane, cost=cost).is_granted:
+                if not self.budget.take(lane, cost=max(cost, 1)).is_granted:
                     raise
                 time.sleep(pause)
 
@@ -137,12 +145,6 @@ class Provider:
                 raise FeedFailure("timeout", f"{self.name}: the body did not end in time")
             parts.append(part)
         return b"".join(parts)
-
-    def _spend(self, lane: Lane, cost: int) -> None:
-        grant = self.budget.take(lane, cost=cost)
-        self.health = replace(self.health, budget_left=grant.left)
-        if not grant.is_granted:
-            raise FeedFailure("budget", f"{self.name} in {grant.wait_seconds:.1f} s", retry_after=grant.wait_seconds)
 
     def _enter(self) -> None:
         with self._lock:

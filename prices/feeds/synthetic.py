@@ -169,6 +169,9 @@ class SyntheticFeed:
             if address in known:
                 path.price = known[address]
 
+    def spend(self, lane: Lane) -> None:
+        """Nothing to spend: nobody is asked."""
+
     def prices(self, mints: Sequence[str], *, lane: Lane) -> Answer:
         """Prices of this market's tokens at the present; others are not answered."""
         now = clock.now()
