@@ -87,7 +87,7 @@ def _open(given: dict[str, Any]) -> performance.OpenTrade:
     if invested == 0:
         cost = value_lamports(units, exact_number(given["average_price_sol"]), TOKEN_DECIMALS)
     price = given["current_price_sol"]
-    value = None if price is None else value_lamports(units, exact_number(price), TOKEN_DECIMALS)
+    value = None if price is None else units * exact_number(price)  # 9 decimals: SOL per token = lamports per unit
     return performance.OpenTrade(value, cost, realised)
 
 

@@ -89,7 +89,10 @@ def _step(
         bag = new_bag = floor(bought * policy.moon_bag.retain_percent / HUNDRED)
     available = max(0, remaining - bag)
     units = min(floor(bought * sum((level.sell_percent for level in levels), ZERO) / HUNDRED), available)
-    if 0 < units < available and _takes_rest(policy, position, available - units, price, is_final, bag):
+    rest = available - units
+    if units and bag == 0 and value_lamports(rest, price, position.decimals) < DUST_LAMPORTS:
+        units = available
+    if is_final and _is_rounding(policy, rest, bag):
         units = available
     if units <= 0:
         return LadderResult(LadderReason.NOTHING_SELLABLE, levels, 0, False, new_bag)
@@ -97,15 +100,9 @@ def _step(
     return LadderResult(LadderReason.TRIGGERED, levels, units, is_full, None if is_full else new_bag)
 
 
-def _takes_rest(
-    policy: LadderPolicy, position: PositionState, rest: int, price: Decimal, is_final: bool, bag: int
-) -> bool:
-    """Whether the sale takes along what it would leave: dust, or what the rounding of a 100 % ladder left over."""
-    if bag == 0 and value_lamports(rest, price, position.decimals) < DUST_LAMPORTS:
-        return True
-    if not is_final or allocation_percent(policy) < HUNDRED:
-        return False
-    return bag == 0 or rest <= len(policy.levels) + 1
+def _is_rounding(policy: LadderPolicy, rest: int, bag: int) -> bool:
+    """Whether a 100 % ladder leaves `rest` over at its last level only because its sales were whole units."""
+    return allocation_percent(policy) >= HUNDRED and (bag == 0 or rest <= len(policy.levels) + 1)
 
 
 @exact

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from nexgent.money import exact
+from nexgent.money import exact, floor
 from trading.rules.gain import HUNDRED, ZERO
 
 DAYS_PER_YEAR = 365
@@ -29,9 +29,12 @@ class ClosedTrade:
 
 @dataclass(frozen=True, slots=True)
 class OpenTrade:
-    """One open position; `value_lamports` is None while it has no price."""
+    """One open position; `value_lamports` is None while it has no price.
 
-    value_lamports: int | None
+    The value may carry fractions of a lamport: totals are rounded down once.
+    """
+
+    value_lamports: int | Decimal | None
     cost_lamports: int
     realised_lamports: int
 
@@ -66,8 +69,8 @@ def summary(
     """
     counted = [trade for trade in closed if since is None or trade.closed_at >= since]
     priced = [(trade.value_lamports, trade.cost_lamports) for trade in open_trades if trade.value_lamports is not None]
-    value = sum(value for value, _ in priced)
-    unrealised = sum(value - cost for value, cost in priced)
+    value = floor(sum((Decimal(value) for value, _ in priced), ZERO))
+    unrealised = value - sum(cost for _, cost in priced)
     realised = sum(trade.profit_lamports for trade in counted) + sum(trade.realised_lamports for trade in open_trades)
     wins = sum(1 for trade in counted if trade.profit_lamports > 0)
     return Summary(

@@ -1,0 +1,134 @@
+"""The pass proposes everything on which the exact rule acts, and every extreme that it would store."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.property.strategies import START, moments, policies, positions, prices
+from trading.rules import vector
+from trading.rules.apply import apply
+from trading.rules.decide import decide
+from trading.rules.decision import Buy, Consume, Hold, Sell
+from trading.rules.policy import Policy
+from trading.rules.position import Bought, LevelsConsumed, PositionState, Sold, Tick
+from trading.rules.vector import Columns, Proposal, fill, propose
+
+EPOCH = START.fromtimestamp(0, START.tzinfo)
+
+
+def passed(columns: Columns, price: Decimal, seconds: float) -> Proposal:
+    return propose(columns, np.array([0]), np.array([float(price)]), seconds)
+
+
+def seconds_at(after: timedelta) -> float:
+    return (START + after - EPOCH).total_seconds()
+
+
+def after(position: PositionState, command: Sell | Buy | Consume, tick: Tick, policy: Policy) -> PositionState:
+    """The position once its command has been filled at the tick's price."""
+    match command:
+        case Sell():
+            return apply(position, Sold(command.units, 1, tick.at, command.levels, command.moon_bag_units))
+        case Consume():
+            return apply(position, LevelsConsumed(command.levels, command.moon_bag_units))
+        case Buy():
+            return apply(
+                position,
+                Bought(
+                    lamports=command.lamports,
+                    units=max(1, position.remaining_units // 2),
+                    fee_lamports=5000,
+                    rent_lamports=0,
+                    at=tick.at,
+                    default_stop_percent=policy.stop.default_percent,
+                    ladder_length=len(policy.ladder.levels),
+                ),
+            )
+
+
+@given(data=st.data(), policy=policies())
+@settings(max_examples=300, deadline=None)
+def test_no_trigger_and_no_extreme_is_missed(data: st.DataObject, policy: Policy) -> None:
+    # given a position, followed by the float pass over ticks in rising time
+    position = data.draw(positions(policy))
+    columns = Columns.empty(1)
+    offset = timedelta(0)
+    for _ in range(8):
+        fill(columns, 0, position, policy, price_index=0)
+        offset += data.draw(moments())
+        tick = Tick(data.draw(prices(position, policy)), START + offset)
+
+        # when both look at the same tick
+        proposal = passed(columns, tick.price, seconds_at(offset))
+        decision = decide(position, tick, policy, tick.at)
+
+        # then the pass has proposed whatever the rule does
+        assert isinstance(decision.command, Hold) or list(proposal.candidates) == [0]
+        assert decision.position.peak == position.peak or list(proposal.peaks) == [0]
+        if decision.position.peak > position.peak and float(decision.position.stop_percent) > columns.stop[0]:
+            assert list(proposal.stops) == [0]
+        position = decision.position
+        if not isinstance(decision.command, Hold):
+            position = after(position, decision.command, tick, policy)
+        if position.is_closed:
+            return
+
+
+@given(data=st.data(), policy=policies())
+@settings(max_examples=200, deadline=None)
+def test_no_trigger_is_missed_when_only_floats_advance(data: st.DataObject, policy: Policy) -> None:
+    position = data.draw(positions(policy))
+    columns = Columns.empty(1)
+    fill(columns, 0, position, policy, price_index=0)
+    for _ in range(8):
+        tick = Tick(data.draw(prices(position, policy)), START)
+
+        proposal = passed(columns, tick.price, seconds_at(timedelta(0)))
+        decision = decide(position, tick, policy, tick.at)
+        vector.advance(columns, np.array([0]), np.array([float(tick.price)]))
+
+        assert isinstance(decision.command, Hold) or list(proposal.candidates) == [0]
+        assert columns.peak[0] == float(decision.position.peak)
+        assert columns.low[0] == float(decision.position.low)
+        position = decision.position
+
+
+def test_blocks_cover_every_row_once() -> None:
+    # given 1,100 rows whose price rose, in an order of their own
+    columns = Columns.empty(1_100)
+    columns.peak[:] = 1.0
+    columns.average[:] = 1.0
+    rows = np.arange(1_100)[::-1].copy()
+
+    proposal = propose(columns, rows, np.array([2.0]), 0.0)
+
+    assert list(proposal.peaks) == list(rows)
+    assert list(proposal.candidates) == []
+
+
+def test_a_cleared_row_and_a_missing_price_propose_nothing() -> None:
+    columns = Columns.empty(2)
+    columns.peak[1] = columns.average[1] = 1.0
+    columns.stop_price[1] = 5.0
+    columns.sells[1] = True
+
+    cleared = propose(columns, np.array([0]), np.array([1.0]), 1e12)
+    missing = propose(columns, np.array([1]), np.array([np.nan]), 1e12)
+    columns.clear(1)
+    gone = propose(columns, np.array([1]), np.array([1.0]), 1e12)
+
+    for proposal in (cleared, missing, gone):
+        assert [len(part) for part in (proposal.candidates, proposal.peaks, proposal.stops, proposal.lows)] == [0] * 4
+
+
+def test_growing_keeps_the_rows() -> None:
+    columns = Columns.empty(1)
+    columns.peak[0], columns.price_index[0], columns.sells[0] = 3.0, 7, True
+
+    larger = columns.grown(3)
+
+    assert (larger.peak[0], larger.price_index[0], larger.sells[0]) == (3.0, 7, True)
+    assert np.isnan(larger.peak[1:]).all()
