@@ -205,7 +205,9 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
 WS_TOKEN_VERIFIER = "nexgent.accounts.tokens.verify_access"  # noqa: S105  (a dotted path)
 WS_PRINCIPAL_OF_USER = "nexgent.accounts.principals.of_user"
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {}
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
+    "events.sweep": {"task": "events.sweep", "schedule": 3600.0, "options": {"queue": "default", "expires": 600}},
+}
 
 # --- Outside services ------------------------------------------------------------------------------------------------
 

@@ -98,7 +98,7 @@ def _same_origin(headers: dict[bytes, bytes]) -> bool:
 def _signed_in(session_key: str) -> Any:
     request = HttpRequest()
     store: type[SessionBase] = import_string(f"{settings.SESSION_ENGINE}.SessionStore")
-    request.session = store(session_key)  # type: ignore[assignment]
+    request.session = store(session_key)
     user = get_user(request)
     if not user.is_authenticated:
         raise Refusal("AUTHENTICATION_ERROR", "Not signed in.")

@@ -82,7 +82,7 @@ class Subscription:
             if message is None:
                 if is_asked:
                     raise ConnectionError("Valkey does not answer a ping")
-                await pubsub.ping()  # type: ignore[no-untyped-call]
+                await pubsub.ping()
                 is_asked = True
                 continue
             is_asked = False

@@ -1,9 +1,11 @@
 """`/ws/ui/`: HTML fragments for a signed-in browser; and what needs a session, an Origin or a switch."""
 
+import asyncio
 import uuid
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from websockets.asyncio.client import ClientConnection
@@ -39,8 +41,8 @@ def server(django_db_setup: None, valkey: str) -> Iterator[WebServer]:
 
 
 @pytest.fixture(autouse=True)
-def same_valkey(valkey: str, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey
+def same_valkey(valkey: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(settings, "REDIS_URL", valkey)
     monkeypatch.setattr(bell, "_sender", bell._Sender())
 
 
@@ -52,7 +54,7 @@ def who() -> Someone:
 def sign_in(who: Someone) -> str:
     store = SessionStore()
     store[SESSION_KEY] = str(who.user.pk)
-    store[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     store[HASH_SESSION_KEY] = who.user.get_session_auth_hash()
     store.create()
     return str(store.session_key)
@@ -64,8 +66,6 @@ def browser(server: WebServer, key: str, path: str, *, origin: str | None = None
 
 
 async def text(client: ClientConnection) -> str:
-    import asyncio
-
     return str(await asyncio.wait_for(client.recv(), 3))
 
 
@@ -105,8 +105,6 @@ async def test_a_page_too_far_behind_is_told_to_start_anew(server: WebServer, wh
 
 
 async def test_prices_reach_the_page_as_fragments(server: WebServer, who: Someone) -> None:
-    import asyncio
-
     mint = "So11111111111111111111111111111111111111112"
     key = await do(sign_in, who)
     with bell.connect() as valkey:
