@@ -98,7 +98,9 @@ def test_an_accepted_signal_of_a_known_token_costs_three_statements(post, django
     post(symbol="WIF")
 
     with django_assert_num_queries(3 + 2):  # and the savepoint of the test's own transaction
-        post(seconds=60, symbol="WIF")
+        second = post(seconds=60, symbol="WIF")
+
+    assert Signal.objects.filter(id=second.id).exists()
 
 
 @pytest.mark.parametrize(

@@ -119,9 +119,12 @@ def test_facts_are_read_only_when_an_agent_asks_and_configurations_once(
     eligibility.verdicts(signal, [*plain, bounded])
 
     with django_assert_num_queries(0):
-        eligibility.verdicts(signal, plain)
+        without_bounds = eligibility.verdicts(signal, plain)
     with django_assert_num_queries(1):
-        eligibility.verdicts(signal, [*plain, bounded])
+        with_bounds = eligibility.verdicts(signal, [*plain, bounded])
+
+    assert without_bounds == {agent.id: () for agent in plain}
+    assert with_bounds[bounded.id] == ("token_metrics_unavailable",)
 
 
 def test_uncompiled_configurations_are_read_in_one_query(agent_with, signal_of, django_assert_num_queries):
