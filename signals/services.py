@@ -89,11 +89,12 @@ def signal_revise(*, workspace_id: UUID, signal_id: int, data: Any) -> Signal:
         wanted = request.read(_revised(before, data))
         now = clock.now()
         SignalRevision.objects.create(signal=signal, number=signal.revision, content=before, replaced_at=now)
-        for name, value in asdict(wanted).items():
+        changed = asdict(wanted)
+        for name, value in changed.items():
             setattr(signal, name, value)
         signal.revision += 1
         signal.updated_at = now
-        signal.save()
+        signal.save(update_fields=[*changed, "revision", "updated_at"])
         _tell(signal, "signal_updated", live.signal_wire(signal))
     _ensure_token(wanted)
     return signal
