@@ -169,9 +169,9 @@ def pip_install_locked(package: str, *options: str | Path) -> None:
 
 
 def uv_index() -> dict[str, str]:
-    """pip's index settings in uv's words, because uv reads none of pip's files."""
+    """pip's index settings in uv's words, because uv reads none of pip's files; hashes decide, not the index."""
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
-    found = {}
+    found = {"UV_INDEX_STRATEGY": "unsafe-best-match"}
     for name, variable in names.items():
         if variable in os.environ:
             continue

@@ -165,7 +165,7 @@ class EmbeddedServers:
             return
         mode = self.data_dir.stat().st_mode & 0o777
         self.data_dir.chmod(mode | 0o011)  # the unprivileged server passes through to its own directory
-        if subprocess.run(["test", "-x", str(self.data_dir)], cwd="/", check=False, **self._as).returncode:  # noqa: S603, S607
+        if subprocess.run(["test", "-x", str(self.data_dir)], cwd="/", check=False, **self._as).returncode:
             user = pwd.getpwuid(self._as["user"]).pw_name
             raise SystemExit(
                 f"PostgreSQL runs as the user {user!r}, who cannot enter {self.data_dir}:"
@@ -184,7 +184,7 @@ class EmbeddedServers:
 
     def _spawn(self, command: list[Any], name: str, on_parent_death: int, **identity: Any) -> subprocess.Popen[bytes]:
         with (self.data_dir / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
+            return subprocess.Popen(
                 [str(word) for word in command],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -220,7 +220,7 @@ class EmbeddedServers:
             raise SystemExit(f"There is no PostgreSQL for {platform.machine()} here: install it, or set DATABASE_URL.")
         binaries = package / "pginstall" / "bin"
         check = ["test", "-x", str(binaries / "postgres")]
-        if not self._as or subprocess.run(check, cwd="/", check=False, **self._as).returncode == 0:  # noqa: S603
+        if not self._as or subprocess.run(check, cwd="/", check=False, **self._as).returncode == 0:
             return binaries
         # The environment lies below a directory that the unprivileged user cannot enter: run a copy.
         tag = hashlib.sha256(f"{binaries}{binaries.stat().st_mtime_ns}".encode()).hexdigest()[:10]
@@ -250,7 +250,7 @@ class EmbeddedServers:
             os.chown(handed_over, self._as["user"], self._as["group"])
         command = [binaries / "initdb", "-D", draft, "-U", "postgres", "--pwfile", handed_over, "-A", "scram-sha-256"]
         command += ["-E", "UTF8", "--locale=C.UTF-8"]
-        result = subprocess.run(  # noqa: S603
+        result = subprocess.run(
             [str(word) for word in command],
             env=self._server_environment(),
             capture_output=True,

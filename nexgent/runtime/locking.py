@@ -13,7 +13,7 @@ _PLAIN = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-an
 def compile_lock(target: Path, *inputs: str) -> None:
     """One lock file; versions that it holds already stay where they still fit."""
     command = [str(UV), "pip", "compile", *_PLAIN, "--python-version", "3.11", "-o", str(target), *inputs]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)  # noqa: S603
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
 
 
 def without_addresses(value: object) -> object:
@@ -29,7 +29,7 @@ def main() -> None:
     compile_lock(ROOT / "bootstrap.lock", "--group", "bootstrap", "--group", "frontend")
     path, npm = find_npm()
     command = [str(word) for word in (*npm, "install", "--package-lock-only", "--silent")]
-    subprocess.run(command, cwd=ROOT, check=True, env={"PATH": path, "HOME": str(Path.home())})  # noqa: S603
+    subprocess.run(command, cwd=ROOT, check=True, env={"PATH": path, "HOME": str(Path.home())})
     text = json.dumps(without_addresses(json.loads(PACKAGE_LOCK.read_text())), indent=2)
     PACKAGE_LOCK.write_text(f"{text}\n")
 
