@@ -92,8 +92,8 @@ class Engine:
             self.is_loaded.set()
         elif changed:
             self.book.reload(changed)
-        self.book.take_prices(ticks.values())
-        candidates = self.book.propose(None if is_check else [*ticks, *self.book.mints_of(changed)], now=now)
+        moved = self.book.take_prices(ticks.values())
+        candidates = self.book.propose(None if is_check else {*moved, *self.book.mints_of(changed)}, now=now)
         if candidates:
             exits.act(self.book, candidates, now=now)
 

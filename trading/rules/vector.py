@@ -27,6 +27,8 @@ SECONDS_MARGIN = 0.001
 
 _MODES = {None: 0, StopMode.FIXED: 1, StopMode.EXPONENTIAL: 2, StopMode.ZONES: 3, StopMode.CUSTOM: 4}
 _OFF, _FIXED, _EXPONENTIAL, _ZONES, _CUSTOM = range(5)
+MODE_CUSTOM = _CUSTOM
+"""Value of `Columns.mode` of a row whose stop depends on the way its peak came."""
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 _SMALLEST = 1e-300
 _NEVER = -1e300
