@@ -98,6 +98,11 @@ class Poller:
             self._round.release()
         return True
 
+    def ask(self, mints: Sequence[str], lane: Lane) -> None:
+        """Ask the feeds about `mints` now, beside any round; what they answer is published."""
+        if not self._is_closed:
+            self._ask_in_order(dict.fromkeys(mints, lane))
+
     def settle(self) -> None:
         """What time brings about: jumps that have waited long enough count, SOL sources are compared."""
         now = clock.now()
@@ -126,7 +131,8 @@ class Poller:
             feed.close()
 
     def _ask_in_order(self, lanes: dict[str, Lane]) -> None:
-        wanted = sorted(lanes, key=lambda mint: (RANK[lanes[mint]], self._asked.get(mint, 0.0)))
+        asked = dict(self._asked)
+        wanted = sorted(lanes, key=lambda mint: (RANK[lanes[mint]], asked.get(mint, 0.0)))
         for position, feed in enumerate(self.feeds):
             if not wanted and position > 0:
                 return

@@ -7,6 +7,7 @@ input and output comes after it, on the writer's thread.
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 from django.conf import settings
@@ -22,7 +23,7 @@ from prices.feeds.synthetic import SyntheticFeed
 from prices.mints import is_mint
 from prices.models import Token
 from prices.poller import Poller
-from prices.records import Lane, PriceTick
+from prices.records import ENTRY_MAX_AGE, Lane, PriceTick
 from prices.station import Station
 from prices.watchlist import Held, Watchlist
 from prices.writer import Mode, Writer
@@ -34,10 +35,14 @@ Sink = Callable[[Sequence[PriceTick]], None]
 _sinks: list[Sink] = []
 FACTS_MAX_AGE = timedelta(minutes=10)
 TOKENS_PER_CALL = 100
+PATIENCE_SECONDS = 1.0
+"""So long somebody who waits for an answer waits for the feeds."""
 SYMBOL_MAX = 50
 
 _writer = Writer(Mode(settings.PRICES_WRITER))
 _station: Station | None = None
+_idle_poller: Poller | None = None
+_threads = ThreadPoolExecutor(4, thread_name_prefix="prices-ask")
 _starting = threading.Lock()
 watchlist = Watchlist()
 
@@ -93,8 +98,9 @@ def register_held(held: Held, *, lane: Lane | str = Lane.POSITIONS) -> None:
 def ensure_token(mint: str, symbol: str = "") -> Token:
     """The token of `mint`, made if there is none; `symbol` fills an empty one.
 
-    A token that no source has described yet is asked about: at once outside a transaction, after the commit inside
-    one (nothing waits for the network under a lock). Raises Refusal INVALID_TOKEN for what is not base58 of 32 bytes.
+    The token is also watched (lane signals), and one that no source has described yet is asked about: at once and for
+    at most a second outside a transaction, after the commit inside one (nothing waits for the network under a lock).
+    Raises Refusal INVALID_TOKEN for what is not base58 of 32 bytes.
     """
     if not is_mint(mint):
         raise Refusal("INVALID_TOKEN", "A token address is base58 of 32 bytes.", details={"token": mint})
@@ -102,14 +108,33 @@ def ensure_token(mint: str, symbol: str = "") -> Token:
     if symbol:
         Token.objects.filter(mint=mint, symbol="").update(symbol=symbol[:SYMBOL_MAX])
     token = Token.objects.get(mint=mint)
+    watch([mint], Lane.SIGNALS)
     if token.facts_at is not None or not settings.PRICE_FEEDS:
         return token
     if connection.in_atomic_block:
         bell.task("prices.tasks.describe", queue="prices")
         return token
-    describe([mint])
-    token.refresh_from_db()
+    if _within(PATIENCE_SECONDS, lambda: describe([mint])):
+        token.refresh_from_db()
     return token
+
+
+def refresh(
+    mints: Sequence[str], *, max_age: timedelta = ENTRY_MAX_AGE, wait_seconds: float = PATIENCE_SECONDS
+) -> dict[str, PriceTick]:
+    """The latest prices of `mints`; those missing or older than `max_age` are asked of the feeds first.
+
+    For whoever is about to decide on a token that nobody polled so far. Waits at most `wait_seconds`; a feed that does
+    not answer in time leaves the price as old as it is. Never call it inside a transaction.
+    """
+    known, now = selectors.latest(mints), clock.now()
+    wanted = [mint for mint in mints if not selectors.is_fresh(known.get(mint), now=now, max_age=max_age)]
+    if not wanted or not settings.PRICE_FEEDS:
+        return known
+    _within(wait_seconds, lambda: _asker().ask(wanted, Lane.SIGNALS))
+    if _writer.mode is Mode.THREAD:
+        flush()
+    return selectors.latest(mints)
 
 
 def describe(mints: Sequence[str], *, max_age: timedelta = FACTS_MAX_AGE) -> int:
@@ -171,6 +196,35 @@ def poll() -> bool:
 
 def _feeds() -> list[Feed]:
     return _station.poller.feeds if _station is not None else registry.shared()
+
+
+def _asker() -> Poller:
+    """The poller to ask out of turn: the one that runs here, else one that polls nothing by itself."""
+    global _idle_poller
+    if _station is not None:
+        return _station.poller
+    with _starting:
+        if _idle_poller is None or _idle_poller.feeds != registry.shared():
+            _idle_poller = Poller(registry.shared(), lanes=dict, publish=publish, alarm=_writer.note)
+        return _idle_poller
+
+
+def _within(seconds: float, work: Callable[[], object]) -> bool:
+    """Do `work` in a thread of its own and wait for it so long; False when it is not done by then, it goes on.
+
+    Looking up a host name obeys no time-out, so that even a call with a deadline may take longer than it says.
+    """
+
+    def run() -> None:
+        try:
+            work()
+        finally:
+            connection.close()
+
+    done, _ = wait([_threads.submit(run)], timeout=seconds)
+    for future in done:
+        future.result()
+    return bool(done)
 
 
 def _take_over(feed: Feed) -> None:

@@ -44,18 +44,24 @@ class _Thinned:
         self._every = every
         self._last: dict[str, PriceTick] = {}
 
-    def take(self, ticks: Sequence[PriceTick]) -> list[PriceTick]:
-        taken = []
-        if len(self._last) > REMEMBERED_MAX:
-            self._last.clear()
+    def pick(self, ticks: Sequence[PriceTick]) -> list[PriceTick]:
+        """What of `ticks` is let through; nothing is remembered before `remember`."""
+        picked: list[PriceTick] = []
+        before = {tick.mint: self._last[tick.mint] for tick in ticks if tick.mint in self._last}
         for tick in ticks:
-            last = self._last.get(tick.mint)
+            last = before.get(tick.mint)
             same = last is not None and last.price_sol == tick.price_sol and last.price_usd == tick.price_usd
             if last is not None and same and last.observed_at <= tick.observed_at < last.observed_at + self._every:
                 continue
-            self._last[tick.mint] = tick
-            taken.append(tick)
-        return taken
+            before[tick.mint] = tick
+            picked.append(tick)
+        return picked
+
+    def remember(self, picked: Sequence[PriceTick]) -> None:
+        """What was let through has arrived."""
+        if len(self._last) > REMEMBERED_MAX:
+            self._last.clear()
+        self._last.update((tick.mint, tick) for tick in picked)
 
 
 class Writer:
@@ -107,13 +113,16 @@ class Writer:
         if batch:
             latest = sorted(newest(batch).values(), key=lambda tick: tick.mint)
             cache.store(latest)
-            if changed := self._announced.take(latest):
-                cache.announce(changed)
+            changed = self._announced.pick(latest)
+            if changed and cache.announce(changed):
+                self._announced.remember(changed)
+            kept = self._kept.pick(batch)
             try:
-                storage.write(seen=batch, kept=self._kept.take(batch))
+                storage.write(seen=batch, kept=kept)
             except (OperationalError, InterfaceError):
                 self._put_back(batch)
                 raise
+            self._kept.remember(kept)
 
     def _taken(self) -> list[PriceTick]:
         with self._lock:

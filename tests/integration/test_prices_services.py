@@ -158,6 +158,47 @@ def test_inside_a_transaction_nobody_waits_for_the_network(jupiter: FakeJupiter)
 
 
 @pytest.mark.django_db(transaction=True)
+def test_nobody_waits_longer_than_a_second_for_a_description(jupiter: FakeJupiter) -> None:
+    jupiter.token(MINT)
+    jupiter.fault = Fault(silent_seconds=1.5, times=1)
+    started = time.monotonic()
+
+    token = services.ensure_token(MINT)
+
+    assert token.facts_at is None
+    assert time.monotonic() - started < 1.4
+    assert until(lambda: Token.objects.get(mint=MINT).decimals == 5)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_unpolled_token_is_priced_when_somebody_wants_to_buy_it(jupiter: FakeJupiter) -> None:
+    jupiter.prices = {MINT: 15}
+
+    known = services.refresh([MINT, OTHER])
+
+    assert {mint: t.price_sol for mint, t in known.items()} == {MINT: Decimal("0.1")}
+    assert selectors.sol_usd(clock.now()) == 150
+    services.refresh([MINT])
+    assert len(jupiter.requests) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_silent_feed_leaves_the_price_as_old_as_it_is(jupiter: FakeJupiter) -> None:
+    old = PriceTick(MINT, Decimal("0.3"), clock.now() - timedelta(minutes=1), "jupiter")
+    services.publish([old])
+    jupiter.fault = Fault(status=500)
+
+    assert services.refresh([MINT], wait_seconds=2) == {MINT: old}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_of_a_signal_is_polled_from_then_on(jupiter: FakeJupiter) -> None:
+    services.ensure_token(MINT)
+
+    assert services.watchlist.lanes() == {MINT: Lane.SIGNALS}
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_feed_that_is_down_leaves_the_token_undescribed(jupiter: FakeJupiter) -> None:
     jupiter.fault = Fault(status=500)
 
