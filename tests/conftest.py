@@ -1,10 +1,52 @@
 """Fixtures that every kind of test shares."""
 
+import ipaddress
+import os
+import shutil
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.db.backends.postgresql.operations import DatabaseOperations
+
+_CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_network() -> Any:
+    """Nothing but loopback: a test that asks the outside fails instead of depending on it."""
+    original = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not _is_loopback(address[0]):
+            raise AssertionError(f"a test tried to reach {address[0]}: only loopback is allowed")
+        original(self, address)
+
+    patch = pytest.MonkeyPatch()
+    patch.setattr(socket.socket, "connect", connect)
+    yield
+    patch.undo()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Path:
+    """The system's Chromium. Without one the test is skipped, with `REQUIRE_BROWSER=1` it fails."""
+    found = next(filter(None, map(shutil.which, _CHROMIUM)), None)
+    if found is None and os.environ.get("REQUIRE_BROWSER") == "1":
+        pytest.fail("no Chromium, and REQUIRE_BROWSER=1: apt-get install chromium")
+    if found is None:
+        pytest.skip("e2e skipped: no Chromium")
+    return Path(found)
+
 
 _TRUNCATE_TRIGGERS = """
     SELECT tgrelid::regclass::text, quote_ident(tgname), CASE tgenabled WHEN 'A' THEN 'ENABLE ALWAYS' ELSE 'ENABLE' END

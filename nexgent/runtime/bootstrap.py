@@ -45,7 +45,7 @@ def main() -> None:
     lock = os.open(ROOT, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)  # two terminals: the second waits and finds everything done
     make_environment()
-    install_packages()
+    install_packages(LOCKS[:1] if "--run-only" in sys.argv else LOCKS)
     build_assets()
 
 
@@ -92,13 +92,14 @@ def make_environment() -> None:
     venv.EnvBuilder(with_pip=False, symlinks=True).create(ENVIRONMENT)
 
 
-def install_packages() -> None:
+def install_packages(locks: tuple[str, ...]) -> None:
+    """What the lock files name, hashes required, by uv or else by pip; nothing is ever taken away."""
     file = ENVIRONMENT / ".stamp-packages"
-    stamp = stamp_of(sys.version, *(ROOT / lock for lock in LOCKS))
+    stamp = stamp_of(sys.version, *(ROOT / lock for lock in locks))
     if is_stamped(file, stamp):
         return
     say("installing Python packages")
-    wanted = [word for lock in LOCKS for word in ("-r", str(ROOT / lock))]
+    wanted = [word for lock in locks for word in ("-r", str(ROOT / lock))]
     uv = find_uv()
     if uv is not None:
         try:
