@@ -18,7 +18,8 @@ from nexgent.errors import Refusal
 from nexgent.events import bell
 from prices import selectors, storage
 from prices.feeds import registry
-from prices.feeds.protocol import Feed, FeedFailure
+from prices.feeds.chain import Chain
+from prices.feeds.protocol import Describer, Feed, FeedFailure
 from prices.feeds.synthetic import SyntheticFeed
 from prices.mints import is_mint
 from prices.models import Token
@@ -144,23 +145,26 @@ def describe(mints: Sequence[str], *, max_age: timedelta = FACTS_MAX_AGE) -> int
     transaction. Decimals are taken over once only: amounts that exist are in the decimals they were made with.
     """
     due = Token.objects.filter(mint__in=list(mints)).exclude(facts_at__gt=clock.now() - max_age)
-    wanted = list(due.values_list("mint", flat=True))
-    told = 0
-    for feed in _feeds():
+    wanted, told = list(due.values_list("mint", flat=True)), 0
+    sources: list[Describer] = [*_feeds(), *_chains()]
+    for source in sources:
+        described: set[str] = set()
         for at in range(0, len(wanted), TOKENS_PER_CALL):
             try:
-                answers = feed.tokens(wanted[at : at + TOKENS_PER_CALL])
+                answers = source.tokens(wanted[at : at + TOKENS_PER_CALL])
             except FeedFailure as failure:
-                log.info("%s told nothing of %d tokens: %s", feed.name, len(wanted), failure)
-                continue
+                log.info("%d tokens stay undescribed: %s", len(wanted), failure)
+                break
             told += storage.describe(answers, at=clock.now())
+            described |= {token.mint for token in answers}
+        wanted = [mint for mint in wanted if mint not in described]
     return told
 
 
-def describe_unknown() -> int:
-    """Ask about the newest tokens that nobody has described yet."""
+def describe_watched() -> int:
+    """Ask about the newest tokens that nobody has described yet, and again about watched ones."""
     unknown = Token.objects.filter(facts_at=None).order_by("-created_at").values_list("mint", flat=True)
-    return describe(list(unknown[:TOKENS_PER_CALL]))
+    return describe([*unknown[:TOKENS_PER_CALL], *watchlist.lanes()])
 
 
 def start_feeds() -> Station:
@@ -196,6 +200,12 @@ def poll() -> bool:
 
 def _feeds() -> list[Feed]:
     return _station.poller.feeds if _station is not None else registry.shared()
+
+
+def _chains() -> list[Chain]:
+    """The chain's word counts where real tokens are traded; a made-up market's are not on it."""
+    is_real = any(not isinstance(feed, SyntheticFeed) for feed in _feeds())
+    return [registry.chain()] if is_real and settings.SOLANA_RPC_URLS else []
 
 
 def _asker() -> Poller:

@@ -13,8 +13,8 @@ def poll() -> None:
 
 @shared_task(name="prices.tasks.describe")
 def describe() -> None:
-    """Ask the feeds about tokens that nobody has described yet."""
-    services.describe_unknown()
+    """Ask the feeds about tokens that nobody has described yet or lately."""
+    services.describe_watched()
 
 
 @shared_task(name="prices.tasks.retain")

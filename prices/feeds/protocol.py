@@ -44,7 +44,14 @@ class TokenFacts:
     facts: dict[str, Any]
 
 
-class Feed(Protocol):
+class Describer(Protocol):
+    """A source of facts about tokens."""
+
+    def tokens(self, mints: Sequence[str]) -> list[TokenFacts]:
+        """Facts of tokens, as far as this source knows any. Raises FeedFailure."""
+
+
+class Feed(Describer, Protocol):
     """One source of prices. Calls are made from several threads at once."""
 
     name: str
@@ -61,9 +68,6 @@ class Feed(Protocol):
 
         Raises FeedFailure, within the provider's own deadline.
         """
-
-    def tokens(self, mints: Sequence[str]) -> list[TokenFacts]:
-        """Facts of tokens, as far as this source knows any. Raises FeedFailure."""
 
     def mints(self) -> Sequence[str]:
         """The mints that this feed offers by itself; empty for outside services."""

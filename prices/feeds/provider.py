@@ -25,6 +25,7 @@ from prices.feeds.protocol import FeedFailure
 from prices.records import Lane
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # at INFO it writes every address down, keys in it included
 
 DEADLINE_SECONDS = 3.0
 CONNECT_SECONDS = 1.5
@@ -49,6 +50,14 @@ class Health:
     latency_ms: int | None = None
     is_open: bool = False
     budget_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str] | None = None
+    body: Any = None
 
 
 class Provider:
@@ -76,11 +85,18 @@ class Provider:
 
     def get(self, path: str, *, lane: Lane, params: Mapping[str, str] | None = None, cost: int = 1) -> Any:
         """The JSON of `path`; cost 0 when the caller has spent for it. Raises FeedFailure, by the deadline."""
+        return self._ask(_Request("GET", path, params), lane=lane, cost=cost)
+
+    def post(self, body: Any, *, lane: Lane) -> Any:
+        """The JSON answered to a JSON body sent to the provider's address (JSON-RPC). Raises FeedFailure."""
+        return self._ask(_Request("POST", "", None, body), lane=lane, cost=1)
+
+    def _ask(self, request: _Request, *, lane: Lane, cost: int) -> Any:
         self._enter()
         started = time.monotonic()
         end = started + self.deadline_seconds
         try:
-            answer = self._with_retries(path, params, lane=lane, cost=cost, end=end)
+            answer = self._with_retries(request, lane=lane, cost=cost, end=end)
         except FeedFailure as failure:
             self._failed(failure)
             raise
@@ -97,13 +113,13 @@ class Provider:
     def close(self) -> None:
         self.client.close()
 
-    def _with_retries(self, path: str, params: Mapping[str, str] | None, *, lane: Lane, cost: int, end: float) -> Any:
+    def _with_retries(self, request: _Request, *, lane: Lane, cost: int, end: float) -> Any:
         if cost:
             self.spend(lane, cost=cost)
         attempt = 0
         while True:
             try:
-                return self._once(path, params, end=end)
+                return self._once(request, end=end)
             except FeedFailure as failure:
                 pause = BACKOFF_SECONDS * 2**attempt * (0.5 + random.random())  # noqa: S311  (jitter)
                 pause = max(pause, failure.retry_after or 0.0)
@@ -114,13 +130,15 @@ class Provider:
                     raise
                 time.sleep(pause)
 
-    def _once(self, path: str, params: Mapping[str, str] | None, *, end: float) -> Any:
+    def _once(self, request: _Request, *, end: float) -> Any:
         left = end - time.monotonic()
         if left <= 0:
             raise FeedFailure("timeout", f"{self.name} after {self.deadline_seconds} s")
         timeout = httpx.Timeout(left, connect=min(left, CONNECT_SECONDS))
         try:
-            with self.client.stream("GET", self.url + path, params=params, timeout=timeout) as response:
+            with self.client.stream(
+                request.method, self.url + request.path, params=request.params, json=request.body, timeout=timeout
+            ) as response:
                 body = self._body(response, end)
                 status, headers = response.status_code, response.headers
         except httpx.TimeoutException as problem:

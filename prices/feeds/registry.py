@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from prices.budget import Budget
+from prices.feeds.chain import Chain
 from prices.feeds.dexscreener import DexScreenerFeed
 from prices.feeds.jupiter import JupiterFeed
 from prices.feeds.protocol import Feed
@@ -14,6 +15,7 @@ from prices.feeds.provider import Provider
 from prices.feeds.pyth import NAME as PYTH
 from prices.feeds.synthetic import SyntheticFeed
 
+SOLANA_RATE = 120
 JUPITER_KEYLESS_RATE = 30
 """Calls per minute that Jupiter allows without a key."""
 
@@ -46,6 +48,13 @@ def pyth() -> Provider:
     return Provider(PYTH, url=settings.PYTH_API_URL, budget=budget(PYTH), headers=headers)
 
 
+@once
+def chain() -> Chain:
+    """The chain's own word on tokens, from SOLANA_RPC_URL."""
+    budget = Budget("solana", SOLANA_RATE)
+    return Chain([Provider("solana", url=url, budget=budget) for url in settings.SOLANA_RPC_URLS])
+
+
 FEEDS: dict[str, Callable[[], Feed]] = {"jupiter": jupiter, "dexscreener": dexscreener, "synthetic": synthetic}
 
 
@@ -67,3 +76,4 @@ def forget() -> None:
     """Make feeds and buckets anew at the next use (settings changed)."""
     budget.cache_clear()
     shared.cache_clear()
+    chain.cache_clear()

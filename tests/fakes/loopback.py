@@ -40,6 +40,7 @@ class LoopbackServer:
     def __init__(self) -> None:
         self.requests: list[tuple[str, Query, dict[str, str]]] = []
         self.fault: Fault | None = None
+        self.posted = b""
         self._stopping = threading.Event()
         owner = self
 
@@ -47,6 +48,10 @@ class LoopbackServer:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                owner.serve(self)
+
+            def do_POST(self) -> None:
+                owner.posted = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 owner.serve(self)
 
             def log_message(self, *arguments: Any) -> None:

@@ -23,6 +23,7 @@ from prices.models import LatestPrice, Token
 from prices.records import Lane, PriceTick
 from tests.fakes.jupiter import FakeJupiter
 from tests.fakes.loopback import Fault, Raw, until
+from tests.fakes.rpc import FakeRpc, mint_account
 
 MINT, OTHER, THIRD = (mint_of(bytes([n]) * 32) for n in (1, 2, 3))
 
@@ -44,6 +45,7 @@ def jupiter(settings: Any) -> Iterator[FakeJupiter]:
     with FakeJupiter() as server:
         settings.PRICE_FEEDS, settings.JUPITER_API_URL = ("jupiter",), server.url
         settings.PYTH_API_URL = server.url
+        settings.SOLANA_RPC_URLS = ()
         settings.JUPITER_API_KEY, settings.JUPITER_RATE = "key", 600
         yield server
 
@@ -131,6 +133,33 @@ def test_a_token_is_described_when_it_is_made(jupiter: FakeJupiter) -> None:
     assert facts["factsAt"] <= clock.now()
     services.ensure_token(MINT)
     assert len(jupiter.requests) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_token_that_no_feed_knows_is_read_from_the_chain(jupiter: FakeJupiter, settings: Any) -> None:
+    with FakeRpc() as broken, FakeRpc() as rpc:
+        settings.SOLANA_RPC_URLS = (broken.url, rpc.url)
+        broken.fault = Fault(status=500)
+        rpc.mints[MINT] = mint_account(decimals=6, mint_authority=True)
+
+        token = services.ensure_token(MINT)
+        services.ensure_token(OTHER)
+
+    assert (token.decimals, token.program) == (6, "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA")
+    assert token.facts == {"mintAuthorityDisabled": False, "freezeAuthorityDisabled": True}
+    assert Token.objects.get(mint=OTHER).facts_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_facts_of_watched_tokens_are_asked_for_again(jupiter: FakeJupiter) -> None:
+    jupiter.token(MINT)
+    services.ensure_token(MINT)
+    Token.objects.update(facts_at=clock.now() - timedelta(minutes=11))
+    jupiter.token(MINT, holderCount=77)
+
+    tasks.describe()
+
+    assert selectors.facts(MINT)["holderCount"] == 77
 
 
 @pytest.mark.django_db(transaction=True)

@@ -6,12 +6,13 @@ from decimal import Decimal
 import pytest
 
 from nexgent.money import SOL_MINT
-from prices.feeds import dexscreener, jupiter, pyth
+from prices.feeds import chain, dexscreener, jupiter, pyth
 from prices.feeds.protocol import FeedFailure
 from prices.feeds.provider import parse_json, retry_after
 from prices.mints import is_mint, mint_of
 from tests.fakes.dexscreener import pair
 from tests.fakes.loopback import Raw, wire_json
+from tests.fakes.rpc import mint_account
 
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 GOOD, BAD = mint_of(b"a" * 32), mint_of(b"b" * 32)
@@ -230,3 +231,37 @@ def test_what_is_no_json_is_malformed(body: bytes) -> None:
 )
 def test_a_mint_is_base58_of_32_bytes(text: str, is_one: bool) -> None:
     assert is_mint(text) is is_one
+
+
+def test_the_chain_tells_decimals_and_authorities_of_both_token_programs() -> None:
+    new_program = "TokenzQdBNbLqP5VEhdkAS6EPFLC1PHnBqCXEpPxuEb"
+    accounts = [mint_account(decimals=6), mint_account(decimals=9, mint_authority=True, owner=new_program), None]
+    body = {"jsonrpc": "2.0", "id": 1, "result": {"context": {"slot": 1}, "value": accounts}}
+
+    one, two = chain.parse_mints(body, [GOOD, BAD, SOL_MINT])
+
+    assert (one.mint, one.decimals, one.facts["mintAuthorityDisabled"]) == (GOOD, 6, True)
+    assert (two.mint, two.decimals, two.program) == (BAD, 9, new_program)
+    assert two.facts == {"mintAuthorityDisabled": False, "freezeAuthorityDisabled": True}
+
+
+@pytest.mark.parametrize(
+    "account",
+    [
+        mint_account(decimals=6, owner="11111111111111111111111111111111"),
+        {**mint_account(decimals=6), "data": ["AAAA", "base64"]},
+        {**mint_account(decimals=6), "data": ["%%%", "base64"]},
+        {**mint_account(decimals=6), "data": []},
+        {"owner": "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"},
+        7,
+    ],
+)
+def test_an_account_that_is_no_mint_describes_no_token(account: object) -> None:
+    assert chain.parse_mints({"result": {"value": [account]}}, [GOOD]) == []
+
+
+@pytest.mark.parametrize("body", [{}, [], {"error": {"code": -32005}}, {"result": {"value": []}}])
+def test_an_rpc_answer_of_another_shape_is_malformed(body: object) -> None:
+    with pytest.raises(FeedFailure) as failure:
+        chain.parse_mints(body, [GOOD])
+    assert failure.value.code == "malformed"
