@@ -43,6 +43,16 @@ class _Formatter(structlog.stdlib.ProcessorFormatter):
         return self.redactor.text(super().format(record))
 
 
+class _StandardError(logging.Handler):
+    """Writes to whatever standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+        except Exception:
+            self.handleError(record)  # a line that cannot be written stops nothing: logging's own rule
+
+
 def configure(*, level: str, form: str, process: str, secrets: Sequence[str] = ()) -> None:
     """Set logging up for this process; `form` is "json" or "text". May be called again."""
     redactor = Redactor(secrets)
@@ -81,10 +91,10 @@ def configure(*, level: str, form: str, process: str, secrets: Sequence[str] = (
         last += [structlog.processors.format_exc_info, redact, _readable]
     formatter = _Formatter(foreign_pre_chain=shared, processors=last)
     formatter.redactor = redactor
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StandardError()
     handler.setFormatter(formatter)
     root = logging.getLogger()
-    for old in [known for known in root.handlers if isinstance(known.formatter, _Formatter)]:
+    for old in [known for known in root.handlers if isinstance(known, _StandardError)]:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)

@@ -32,7 +32,7 @@ _PATTERNS = (
 )
 # name=value, "name": "value", name: value
 _PAIR = re.compile(
-    rf"""(?P<lead>["']?(?P<name>\b{_NAME}s?)["']?\s*[=:]\s*b?)"""
+    rf"""(?P<lead>["']?(?P<name>\b{_NAME}s?)["']?\s*[=:]\s*(?:b(?=["']))?)"""
     r"""(?P<quote>["']?)(?!\[redacted)(?P<value>[^\s"'&,;}\])]+)""",
     re.I,
 )
