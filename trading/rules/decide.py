@@ -11,7 +11,7 @@ from decimal import Decimal
 from nexgent.money import exact
 from trading.rules import dca, ladder, stale, stop
 from trading.rules.decision import Buy, Command, Consume, Decision, Hold, Rule, Sell
-from trading.rules.gain import gain_percent
+from trading.rules.gain import gain as gain_of
 from trading.rules.policy import Policy
 from trading.rules.position import PositionState, Tick
 
@@ -38,20 +38,25 @@ def decide(
     if position.remaining_units == 0:
         return Decision(position, CLOSED)
     price = tick.price
-    position = watch(position, price, policy)
+    position = _watched(position, price, policy)
     command = _exit(position, price, policy, now)
     if command is not None:
         return Decision(position, command if exits_on else EXITS_OFF)
     return Decision(position, _dca(position, price, policy, now, entries_on))
 
 
+@exact
 def watch(position: PositionState, price: Decimal, policy: Policy) -> PositionState:
     """The position with peak, stop and low moved by this price (the same object when nothing moved)."""
+    return _watched(position, price, policy)
+
+
+def _watched(position: PositionState, price: Decimal, policy: Policy) -> PositionState:
     peak = price if price > position.peak else position.peak
     low = price if price < position.low else position.low
     stop_percent = position.stop_percent
     if policy.stop.enabled and position.average >= stop.SMALLEST_AVERAGE:
-        wanted = stop.target(policy.stop, gain_percent(position.average, peak))
+        wanted = stop.target(policy.stop, gain_of(position.average, peak))
         if wanted > stop_percent:
             stop_percent = wanted
     if peak is position.peak and low is position.low and stop_percent is position.stop_percent:
@@ -67,7 +72,7 @@ def _exit(position: PositionState, price: Decimal, policy: Policy, now: datetime
         and stop.is_reached(average, position.stop_percent, price)
     ):
         return Sell(Rule.STOP_LOSS, "stop_reached", position.remaining_units, True)
-    gain = gain_percent(average, price)
+    gain = gain_of(average, price)
     if policy.ladder.enabled:
         step = ladder.check(policy.ladder, position, price, gain)
         if step.reason is ladder.LadderReason.TRIGGERED:
@@ -84,7 +89,7 @@ def _exit(position: PositionState, price: Decimal, policy: Policy, now: datetime
 def _dca(position: PositionState, price: Decimal, policy: Policy, now: datetime, entries_on: bool) -> Command:
     if not policy.dca.enabled:
         return HOLD
-    result = dca.check(policy.dca, position, price, gain_percent(position.average, price), now)
+    result = dca.check(policy.dca, position, price, gain_of(position.average, price), now)
     if result.level is None:
         return HOLD
     if not entries_on:

@@ -1,7 +1,13 @@
 """The stop loss: where it stands for a peak gain (four modes), and that it only rises (the ratchet).
 
-A stop is a percentage of the average price. The target follows the peak gain; what holds is the larger of the target
-and the stop reached before, until a DCA fill or a person sets it anew. Formulas: `docs/rules.md`, stop loss.
+A stop is a percentage of the average price. The target follows the peak gain h (percent); what holds is the larger of
+the target and the stop reached before, until a DCA fill or a person sets it anew. A target of 0 or less is the default.
+
+* fixed: h - 10 from h = 20 on
+* zones: from h = 20 on, h x 0.5 (to 25), 0.6 (to 50), 0.7 (to 100), 0.8 (to 200), 0.85 (above)
+* exponential: from h = 20 on, with x = h - 20, h x k where k = 1 - e^(-0.032 x) - 0.12 e^(-((x - 55) / 8)^2 / 2),
+  between 0 and 0.9; above x = 65 it gains 0.3 (1 - e^(-(x - 65) / 80)), up to 0.9
+* custom: the stop of the highest level reached
 """
 
 from dataclasses import dataclass

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.rules.samples import NOW, POLICY, STOP, bought, tick
 from trading.rules import stop
-from trading.rules.decide import decide
+from trading.rules.decide import decide, watch
 from trading.rules.decision import Rule, Sell
 from trading.rules.policy import StopMode, TrailingLevel
 
@@ -106,3 +106,12 @@ def test_a_stop_that_is_off_never_sells() -> None:
 
     assert not isinstance(decision.command, Sell)
     assert decision.position.stop_percent == -32
+
+
+def test_watching_is_exact_whatever_the_callers_context() -> None:
+    # given a gain with more digits than the default context of 28 keeps
+    position = bought(average=Decimal("0.00000300000000000007"))
+
+    watched = watch(position, Decimal("30000.000000000000000000000001"), POLICY)
+
+    assert watched == decide(position, tick("30000.000000000000000000000001"), POLICY, NOW).position
