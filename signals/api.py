@@ -3,6 +3,7 @@
 Intake answers 201 only when the signal is durable; trading follows from the row, not from this request.
 """
 
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from nexgent.api.throttling import limit
 from nexgent.errors import InvalidInput
 from signals import live, selectors, services
 from signals.models import Signal
+from trading.models import Position
 
 SCOPE = "signals"
 
@@ -74,7 +76,24 @@ class Executions(Endpoint):
 
     def get(self, request: Request, signal_id: str) -> Response:
         signal = owned(request.principal, signal_id)
-        return Response([live.execution_wire(row) for row in selectors.executions([signal.id])])
+        rows = selectors.executions([signal.id])
+        opened = _opened([row for row in rows if row["position_id"] is None and row["order_id"] is not None])
+        return Response(
+            [
+                live.execution_wire({**row, "position_id": row["position_id"] or opened.get(row["order_id"])})
+                for row in rows
+            ]
+        )
+
+
+def _opened(rows: list[dict[str, Any]]) -> dict[UUID, UUID]:
+    """Position by the entry order that opened it."""
+    if not rows:
+        return {}
+    found = Position.objects.filter(
+        agent_id__in=[row["agent_id"] for row in rows], opened_by_id__in=[row["order_id"] for row in rows]
+    )
+    return dict(found.values_list("opened_by_id", "id"))
 
 
 def id_of(text: str) -> int:

@@ -50,6 +50,9 @@ class Workspace(models.Model):
     name = models.CharField(max_length=100)
     created_at = models.DateTimeField(auto_now_add=True)
 
+    def __str__(self) -> str:
+        return self.name
+
 
 class Membership(models.Model):
     workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="memberships")
@@ -58,6 +61,9 @@ class Membership(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "user"], name="membership_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} ({self.role})"
 
 
 class ApiKey(models.Model):
@@ -76,6 +82,9 @@ class ApiKey(models.Model):
     class Meta:
         constraints = [models.UniqueConstraint(fields=["key_hash"], name="api_key_hash")]
 
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
 
 class LoginGuard(models.Model):
     """Failed sign-ins of one e-mail from one address, known or not; counted by one atomic statement per attempt."""
@@ -86,6 +95,9 @@ class LoginGuard(models.Model):
     failures = models.IntegerField(default=0)
     locked_until = models.DateTimeField(null=True, blank=True)
     at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.email} from {self.address}"
 
 
 class TokenSession(models.Model):
@@ -108,6 +120,9 @@ class TokenSession(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["jti"], name="token_session_jti")]
+
+    def __str__(self) -> str:
+        return f"session {self.id}"
 
 
 class RevokedToken(models.Model):

@@ -46,7 +46,7 @@ def swap_wire(row: dict[str, Any]) -> dict[str, Any]:
     sale = pnl.full_sale(
         invested_lamports=int(row["invested_lamports"]),
         received_lamports=int(row["received_lamports"]),
-        basis_lamports=pnl.basis_lamports(bought, average, decimals),
+        basis_lamports=pnl.basis(bought, average, decimals),
         sol_usd=row["sol_usd_at_close"],
     )
     signal_id = row["signal_id"]

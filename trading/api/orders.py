@@ -13,6 +13,8 @@ from nexgent.api import idempotency
 from nexgent.api.errors import body_of
 from nexgent.api.wire import stamp, stamp_or_none, text_or_none
 from nexgent.errors import status_of
+from nexgent.ids import key_uuid
+from trading import services
 from trading.models import OPEN_STATES, Fill, Order, Position, Purpose, Side, State
 from wallets.models import Entry
 
@@ -97,13 +99,15 @@ def answered(
     With an `Idempotency-Key` the answer is kept once the order is final; before that a repeat waits for the same
     order, which carries the key itself.
     """
-    key = idempotency.key_of(request)
-    claimed = idempotency.claim(request, key) if key else None
+    given = idempotency.key_of(request)
+    claimed = idempotency.claim(request, given) if given else None
     if isinstance(claimed, Response):
         return claimed
+    # The route is part of the key: the same key of the same person elsewhere is another order.
+    key = str(key_uuid(f"{request.method} {request.path_info}|{given}")) if given else None
     order_id = None
     try:
-        order_id = plan(key)
+        order_id = _planned(request, key) or plan(key)
         response = _answer(request, wait(order_id), body)
     except Exception:
         if claimed is not None:
@@ -115,6 +119,14 @@ def answered(
         else:
             idempotency.settle(claimed, response)
     return response
+
+
+def _planned(request: Request, key: str | None) -> UUID | None:
+    """The order that an earlier try with the same key planned."""
+    if key is None:
+        return None
+    wanted = key_uuid(services.manual_key(request.principal.name, key))
+    return Order.objects.filter(key=wanted).values_list("id", flat=True).first()
 
 
 def _answer(request: Request, order: Order, body: Callable[[Order], dict[str, Any]]) -> Response:

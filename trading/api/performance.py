@@ -33,7 +33,7 @@ def closed_trades(agent: Agent, wallet_ids: list[Any]) -> list[performance.Close
             change_percent=pnl.full_sale(
                 invested_lamports=row.invested_lamports,
                 received_lamports=row.received_lamports,
-                basis_lamports=pnl.basis_lamports(row.bought_units, row.average, row.decimals),
+                basis_lamports=pnl.basis(row.bought_units, row.average, row.decimals),
                 sol_usd=None,
             ).change_percent,
             opened_at=row.opened_at,

@@ -54,10 +54,10 @@ def open_positions(agent: Agent, *, address: str | None = None) -> list[Position
 
 
 def owned_position(principal: Principal, agent_id: str, position_id: str) -> Position:
-    """The caller's open position; raises `NotFound` for absent, foreign, closed ones."""
+    """The caller's position, closed or not; raises `NotFound` for absent and foreign ones."""
     agent = owned(principal, agent_id)
     wanted = query.uuid_of(position_id, "positionId")
-    position = Position.objects.filter(id=wanted, agent=agent, closed_at=None).first()
+    position = Position.objects.select_related("wallet").filter(id=wanted, agent=agent).first()
     if position is None:
         raise NotFound("position")
     return position

@@ -91,9 +91,11 @@ class Close(Endpoint):
             raise InvalidInput({"reason": "must be manual or stop_loss"})
         if body.percent is not None and body.amount is not None:
             raise InvalidInput({"amount": "cannot be given together with percent"})
-        units = None if body.amount is None else _units(body.amount, position)
 
         def plan(key: str | None) -> UUID:
+            if position.closed_at is not None:
+                raise NotFound("position")
+            units = None if body.amount is None else _units(body.amount, position)
             return services.position_close(
                 position_id=position.id,
                 percent=body.percent,
@@ -192,7 +194,7 @@ def _profit(fill: Fill, position: Position) -> tuple[int, Decimal | None, Decima
     sale = pnl.full_sale(
         invested_lamports=position.invested_lamports,
         received_lamports=position.received_lamports,
-        basis_lamports=pnl.basis_lamports(position.bought_units, position.average, position.decimals),
+        basis_lamports=pnl.basis(position.bought_units, position.average, position.decimals),
         sol_usd=position.sol_usd_at_close,
     )
     return sale.profit_lamports, sale.usd, sale.change_percent
