@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nexgent.money import units_for, value_lamports
@@ -46,7 +46,6 @@ def filled(position: PositionState, command: Command, tick: Tick, policy: Policy
 
 
 @given(data=st.data(), policy=policies())
-@settings(max_examples=150, deadline=None)
 def test_books_of_a_position_over_random_ticks(data: st.DataObject, policy: Policy) -> None:
     # given a position and random ticks
     position = data.draw(positions(policy))
@@ -81,7 +80,6 @@ def test_books_of_a_position_over_random_ticks(data: st.DataObject, policy: Poli
 
 
 @given(data=st.data(), policy=policies())
-@settings(max_examples=150, deadline=None)
 def test_the_stop_never_falls_within_a_generation(data: st.DataObject, policy: Policy) -> None:
     position = data.draw(positions(policy))
     policy = replace(policy, stop=replace(policy.stop, enabled=True))
@@ -96,7 +94,6 @@ def test_the_stop_never_falls_within_a_generation(data: st.DataObject, policy: P
 
 
 @given(policy=ladders(enabled=True, total=100), units=st.integers(1, 10**15), decimals=st.sampled_from((0, 6, 9)))
-@settings(max_examples=150, deadline=None)
 def test_d16_a_full_ladder_closes_the_position(policy: LadderPolicy, units: int, decimals: int) -> None:
     # given a ladder of exactly 100 % and no moon bag
     position = open_position(
@@ -125,7 +122,6 @@ def test_d16_a_full_ladder_closes_the_position(policy: LadderPolicy, units: int,
 
 
 @given(policy=stops(enabled=st.just(True)), gain=st.integers(-99, 2_000_000).map(lambda n: Decimal(n) / 100))
-@settings(max_examples=300, deadline=None)
 def test_the_target_of_preset_modes_stays_below_the_peak(policy: StopPolicy, gain: Decimal) -> None:
     target = stop.target_percent(policy, gain)
 
@@ -134,7 +130,6 @@ def test_the_target_of_preset_modes_stays_below_the_peak(policy: StopPolicy, gai
 
 
 @given(data=st.data(), policy=policies())
-@settings(max_examples=50, deadline=None)
 def test_a_pinned_stop_starts_a_generation(data: st.DataObject, policy: Policy) -> None:
     position = data.draw(positions(policy))
 

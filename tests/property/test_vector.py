@@ -4,7 +4,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.property.strategies import START, moments, policies, positions, prices
@@ -50,7 +50,6 @@ def after(position: PositionState, command: Sell | Buy | Consume, tick: Tick, po
 
 
 @given(data=st.data(), policy=policies())
-@settings(max_examples=300, deadline=None)
 def test_no_trigger_and_no_extreme_is_missed(data: st.DataObject, policy: Policy) -> None:
     # given a position, followed by the float pass over ticks in rising time
     position = data.draw(positions(policy))
@@ -78,7 +77,6 @@ def test_no_trigger_and_no_extreme_is_missed(data: st.DataObject, policy: Policy
 
 
 @given(data=st.data(), policy=policies())
-@settings(max_examples=200, deadline=None)
 def test_no_trigger_is_missed_when_only_floats_advance(data: st.DataObject, policy: Policy) -> None:
     position = data.draw(positions(policy))
     columns = Columns.empty(1)

@@ -12,7 +12,7 @@ from tests.vectors.comparison import differences, wanted
 Family = Callable[[dict[str, Any]], Any]
 MODULES = {
     "stop_loss": "exits",
-    "take_profit": "exits",
+    "take_profit": "ladder",
     "dca": "exits",
     "stale_trade": "exits",
     "fees": "profit",

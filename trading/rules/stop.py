@@ -31,7 +31,7 @@ _ZONES = (
     (Decimal(200), Decimal("0.8")),
 )
 _LAST_ZONE = Decimal("0.85")
-_SMOOTH = Context(prec=50)
+_SMOOTH = Context(prec=40)
 """Correctly rounded by libmpdec: the same digits on every machine, and far more than are kept."""
 _QUANTUM = Decimal(1).scaleb(-PRICE_PLACES)
 
@@ -50,7 +50,8 @@ class StopResult:
 def _exponential(peak_gain: Decimal) -> Decimal:
     context = _SMOOTH
     x = context.subtract(peak_gain, ARM_GAIN)
-    bump = context.power(context.divide(context.subtract(x, Decimal(55)), Decimal(8)), 2)
+    width = context.divide(context.subtract(x, Decimal(55)), Decimal(8))
+    bump = context.multiply(width, width)
     share = context.subtract(
         context.subtract(Decimal(1), context.exp(context.multiply(Decimal("-0.032"), x))),
         context.multiply(Decimal("0.12"), context.exp(context.divide(-bump, Decimal(2)))),
