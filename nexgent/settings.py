@@ -5,6 +5,8 @@ import os
 import sys
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from celery.schedules import crontab
+
 from nexgent.runtime import environment, logs
 from nexgent.runtime.embedded import EmbeddedServers
 
@@ -183,7 +185,22 @@ SIMPLE_JWT: dict[str, object] = {
 READY_CHECKS: dict[str, str] = {}
 HEALTH_REPORTS: dict[str, str] = {}
 # Called by `manage.py demo` when the database is ready, before the processes start; they see NEXGENT_DEMO=1.
-DEMO_PREPARATION = ""
+DEMO_PREPARATION = "nexgent.runtime.demo.prepare"
+# Which market a demo runs on: "live", "synthetic" (made up, and labelled so on every page), "" outside the demo. Its
+# processes are told by the one that prepared it, as they are told the workspace of the demo agents.
+DEMO_MARKET = os.environ.get("NEXGENT_DEMO_MARKET", "")
+DEMO_WORKSPACE_ID = os.environ.get("NEXGENT_DEMO_WORKSPACE", "")
+# What the demo trades on the live market: BONK, WIF, JUP, POPCAT, PYTH, RAY, JTO, ORCA.
+DEMO_TOKENS = (
+    "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263",
+    "EKpQGSJtjMFqKZ9KQanSqYXRcF8fBopzLHYxdM65zcjm",
+    "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN",
+    "7GCihgDB8fe6KNjn2MYtkzZcRjQy3t9GHdC8uHYmW2hr",
+    "HZ1JovNiVvGrGNiiYvEozEVgZ58xaU3RKwX8eACQBCt3",
+    "4k3Dyjzvzp8eMZWUXbBCjEvwSkkk59S5iCNLY3QrkX6R",
+    "jtojtomepa8beP8AuQc6eXt5FriJwfFMwQx2v2f9mCL",
+    "orcaEKTdK7LKz57vaAYr9QeNsVEPfiu6QeMU1kektZE",
+)
 
 # --- Celery: the row is the queue of record, a message is a bell ----------------------------------------------------
 
@@ -205,14 +222,37 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
 WS_TOKEN_VERIFIER = "nexgent.accounts.tokens.verify_access"  # noqa: S105  (a dotted path)
 WS_PRINCIPAL_OF_USER = "nexgent.accounts.principals.of_user"
+
+
+def _every(when: float | crontab, task: str, queue: str, *, expires: int) -> dict[str, object]:
+    """One line of beat: seconds or a time of day. A message older than `expires` seconds is thrown away unread; the
+    option's name is django-celery-beat's, which drops Celery's own."""
+    return {"task": task, "schedule": when, "options": {"queue": queue, "expire_seconds": expires}}
+
+
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
-    "events.sweep": {"task": "events.sweep", "schedule": 3600.0, "options": {"queue": "default", "expires": 600}},
+    "prices.poll": _every(1.5, "prices.tasks.poll", "prices", expires=3),
+    "trading.check_exits": _every(1, "trading.check_exits", "prices", expires=2),
+    "trading.exits_drain": _every(1, "trading.exits_drain", "exits", expires=2),
+    "trading.entries_drain": _every(1, "trading.entries_drain", "entries", expires=2),
+    "signals.drain": _every(1, "signals.drain", "entries", expires=2),
+    "signals.momentum": _every(5, "signals.momentum", "default", expires=5),
+    "prices.describe": _every(60, "prices.tasks.describe", "prices", expires=60),
+    "trading.untradable": _every(30, "trading.untradable", "default", expires=30),
+    "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
+    "events.sweep": _every(3600, "events.sweep", "default", expires=600),
+    "trading.sweep": _every(3600, "trading.sweep", "default", expires=600),
+    "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),
 }
+# A worker that is gone leaves at most so many messages of beat in its queue; more are not sent.
+BEAT_BACKLOG_MAX = 100
 
 # --- Outside services ------------------------------------------------------------------------------------------------
 
 # Where prices go after the engine had them: "thread" (coalesced in the background), "inline" or "off" (replays).
 PRICES_WRITER = os.environ.get("PRICES_WRITER", "inline" if ENV.nexgent_env == "test" else "thread")
+# Set by a replay: every size draw is then a function of this seed and the position's number.
+ENGINE_SEED = os.environ.get("ENGINE_SEED", "")
 # Tests name their own feeds (loopback servers); nothing is asked of the outside by default there.
 PRICE_FEEDS = () if ENV.nexgent_env == "test" else ENV.price_feeds
 JUPITER_API_URL, JUPITER_RATE = ENV.jupiter_api_url, ENV.jupiter_rate

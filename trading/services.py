@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 
 from django.db import connection, transaction
 
+from agents import policy as agent_policy
+from agents import selectors as agents
 from agents.models import Agent
 from nexgent import clock
 from nexgent.errors import NotFound, Refusal
@@ -130,7 +132,8 @@ def position_override(
     )
     now = clock.now()
     position.override = dict(override) if override else None
-    positions.policy_of(position)  # refuses what is not valid
+    if position.override:
+        agent_policy.check_override(agents.policy(position.config_id), position.override)
     after = state
     if stop_percent is not None:
         if not stop_percent.is_finite() or stop_percent <= -100:

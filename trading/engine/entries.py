@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from agents import selectors as agents
@@ -89,12 +90,16 @@ def enter(
     outcomes: list[EntryOutcome] = []
     for start in range(0, len(ordered), CHUNK):
         chunk = ordered[start : start + CHUNK]
-        outcomes += _enter_chunk(trigger, chunk, market, journal or Journal(), seed_of or _random_seed)
+        outcomes += _enter_chunk(trigger, chunk, market, journal or Journal(), seed_of or _seed)
     return outcomes
 
 
-def _random_seed(_: UUID) -> int:
-    return secrets.randbits(62)
+def _seed(agent_id: UUID) -> int:
+    """A random seed; in a replay the one that its run prescribes for the agent's next position."""
+    if not settings.ENGINE_SEED:
+        return secrets.randbits(62)
+    ordinal = Order.objects.filter(agent_id=agent_id, purpose=Purpose.ENTRY).count() + 1
+    return sizing.seed_of(settings.ENGINE_SEED, ordinal, Purpose.ENTRY.label, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From proposals to planned orders: the exact rule decides, the order commits with the tick and the extremes it rests on."""
+"""From proposals to planned orders: the exact rule decides; the order commits with the tick and extremes it rests on."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -16,36 +16,43 @@ from trading.rules.decision import Buy, Consume, Hold, Rule, Sell
 from trading.rules.position import PositionState
 
 
-def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> list[UUID]:
-    """Decide each proposed row exactly and plan what is due in one statement; returns the planned orders' ids."""
+def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> int:
+    """Decide each proposed row exactly and plan what is due in one statement.
+
+    Returns how many orders were planned and levels consumed.
+    """
     intents: list[orders.Intent] = []
+    consumed = 0
     for row in candidates:
-        intent = _intent(book, row, now)
-        if intent is not None:
-            intents.append(intent)
+        answer = _intent(book, row, now)
+        if isinstance(answer, orders.Intent):
+            intents.append(answer)
+        else:
+            consumed += answer
     if not intents:
-        return []
-    planned = orders.plan(intents, at=now)
+        return consumed
+    orders.plan(intents, at=now)
     for intent in intents:
         book.mark_ordered(intent.position.id, is_sell=isinstance(intent.command, Sell))
-    return planned
+    return consumed + len(intents)
 
 
-def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | None:
+def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
+    """The order that is due, or how many level bookings were made instead (0 or 1)."""
     if row.tick is None:
-        return None
+        return 0
     state = book.state_of(row)
     decision = rules.decide(state, row.tick, row.policy, now, entries_on=row.entries_on, exits_on=row.exits_on)
     command = decision.command
     if isinstance(command, Hold):
-        return None
+        return 0
     if isinstance(command, Consume):
         _consume(row.position.id, decision.position, row)
-        return None
+        return 1
     if isinstance(command, Sell) and not _may_sell(row, command, now):
-        return None
+        return 0
     if isinstance(command, Buy) and row.has_buy:
-        return None
+        return 0
     purpose = orders.PURPOSE_OF_RULE[command.rule]
     return orders.Intent(
         position=row.position,

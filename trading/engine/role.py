@@ -57,7 +57,7 @@ class Role:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with _own_connection() as own:
+                with own_connection() as own:
                     self._wait_and_hold(own)
             except psycopg.Error as problem:
                 log.warning("engine role: %s", problem)
@@ -105,7 +105,8 @@ class Role:
             engine.stop()
 
 
-def _own_connection() -> psycopg.Connection:
+def own_connection() -> psycopg.Connection:
+    """A connection outside the pool, for session locks that live as long as it does."""
     parameters = connection.get_connection_params()
     parameters.pop("pool", None)
     parameters.pop("cursor_factory", None)

@@ -80,8 +80,8 @@ class Engine:
             self._check_wanted = True
             self._wake.notify()
 
-    def step(self) -> None:
-        """One round of the engine thread: follow the database, then pass over what changed."""
+    def step(self) -> int:
+        """One round of the engine thread: follow the database, then pass over what changed; returns what it did."""
         with self._wake:
             ticks, self._inbox = self._inbox, {}
             changed, self._changed = self._changed, set()
@@ -94,8 +94,7 @@ class Engine:
             self.book.reload(changed)
         moved = self.book.take_prices(ticks.values())
         candidates = self.book.propose(None if is_check else {*moved, *self.book.mints_of(changed)}, now=now)
-        if candidates:
-            exits.act(self.book, candidates, now=now)
+        return exits.act(self.book, candidates, now=now) if candidates else 0
 
     def _run(self) -> None:
         while not self._stop.is_set():
