@@ -126,11 +126,13 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "nexgent.api.cors.Cors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "nexgent.web.security.ContentPolicy",
     "nexgent.runtime.middleware.AdministratorRequired",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "nexgent.web.access.OwnPassword",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -138,6 +140,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "nexgent.urls"
 ASGI_APPLICATION = "nexgent.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL, LOGIN_REDIRECT_URL = "sign_in", "portfolio"
 AUTHENTICATION_BACKENDS = ["nexgent.accounts.authentication.EmailBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [

@@ -51,4 +51,5 @@ urlpatterns = [
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
     path("", include("nexgent.runtime.urls")),
     path("admin/", admin.site.urls),
+    path("", include("nexgent.web.urls")),
 ]

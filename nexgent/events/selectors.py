@@ -52,7 +52,7 @@ def agent_opening(agent_id: UUID, *, since: int | None = None) -> Opening:
 
     With `since`, the events behind it when all are kept and they are at most 1,000; else the snapshot.
     """
-    with _one_moment():
+    with one_moment():
         seq = seqs([agent_id])[agent_id]
         held = frozenset(registry.held_mints([agent_id])[agent_id])
         replay = None if since is None else kept_between(agent_id, since, seq)
@@ -70,7 +70,8 @@ def kept_between(stream_id: UUID, since: int, seq: int) -> list[Record] | None:
 
 
 @contextmanager
-def _one_moment() -> Iterator[None]:
+def one_moment() -> Iterator[None]:
+    """Read-only work that sees the database as it is at one moment; outside of any transaction."""
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

@@ -1,0 +1,68 @@
+"""Who may see a page: signed in, with a workspace, with a password of their own, in the role that the page asks for."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django_htmx.http import HttpResponseClientRedirect
+
+from nexgent.accounts import principals
+from nexgent.accounts.models import Role
+
+View = Callable[..., HttpResponse]
+
+
+def page(view: View | None = None, *, least: Role = Role.VIEWER) -> Any:
+    """Let a view run for a signed-in person of at least this role; `request.principal` is who it is."""
+
+    def decorate(inner: View) -> View:
+        @never_cache
+        @wraps(inner)
+        def run(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+            principal = principals.of_user(request.user.pk) if request.user.is_authenticated else None
+            if principal is None:
+                return go(request, sign_in_url(request))
+            if principal.user.must_change_password:
+                return go(request, reverse("password"))
+            if not principal.has_role(least):
+                raise PermissionDenied
+            request.principal = principal
+            return inner(request, *args, **kwargs)
+
+        return run
+
+    return decorate if view is None else decorate(view)
+
+
+def go(request: Any, url: str) -> HttpResponse:
+    """A redirect that a page's script follows with the whole page."""
+    return HttpResponseClientRedirect(url) if request.htmx else redirect(url)
+
+
+def sign_in_url(request: HttpRequest) -> str:
+    """The sign-in page, with the way back; an action is not repeated, its page is shown instead."""
+    back = request.get_full_path() if request.method == "GET" and not getattr(request, "htmx", False) else "/"
+    return reverse("sign_in") + ("" if back == "/" else "?" + urlencode({"next": back}))
+
+
+class OwnPassword:
+    """Middleware: a first password is changed before the admin opens, too."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if (
+            request.path_info.startswith("/admin/")
+            and request.user.is_authenticated
+            and request.user.must_change_password
+            and not request.path_info.startswith("/admin/logout")
+        ):
+            return redirect("password")
+        return self.get_response(request)
