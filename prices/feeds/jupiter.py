@@ -117,7 +117,7 @@ def parse_tokens(body: object, wanted: frozenset[str]) -> list[TokenFacts]:
     return [
         _token(record)
         for record in body
-        if isinstance(record, dict) and record.get("id") in wanted and _has_decimals(record)
+        if isinstance(record, dict) and _text(record, "id") in wanted and _has_decimals(record)
     ]
 
 
@@ -127,8 +127,7 @@ def _has_decimals(record: dict[str, Any]) -> bool:
 
 
 def _token(record: dict[str, Any]) -> TokenFacts:
-    raw = record.get("audit")
-    audit: dict[str, Any] = raw if isinstance(raw, dict) else {}
+    audit, pool = _part(record, "audit"), _part(record, "firstPool")
     market_cap, liquidity = optional_amount(record, "mcap"), optional_amount(record, "liquidity")
     facts = {
         "marketCapUsd": None if market_cap is None else money.text(market_cap),
@@ -136,17 +135,27 @@ def _token(record: dict[str, Any]) -> TokenFacts:
         "holderCount": _typed(record.get("holderCount"), int),
         "mintAuthorityDisabled": _typed(audit.get("mintAuthorityDisabled"), bool),
         "freezeAuthorityDisabled": _typed(audit.get("freezeAuthorityDisabled"), bool),
-        "isFlagged": bool(audit.get("isSus", False)),
-        "createdAt": _time(record.get("createdAt")) or _time((record.get("firstPool") or {}).get("createdAt")),
+        "isFlagged": audit.get("isSus") is True,
+        "createdAt": _time(record.get("createdAt")) or _time(pool.get("createdAt")),
     }
     return TokenFacts(
         mint=record["id"],
-        symbol=str(record.get("symbol") or ""),
-        name=str(record.get("name") or ""),
+        symbol=_text(record, "symbol"),
+        name=_text(record, "name"),
         decimals=record["decimals"],
-        program=str(record.get("tokenProgram") or ""),
+        program=_text(record, "tokenProgram"),
         facts={name: value for name, value in facts.items() if value is not None},
     )
+
+
+def _text(record: dict[str, Any], name: str) -> str:
+    value = record.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _part(record: dict[str, Any], name: str) -> dict[str, Any]:
+    value = record.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _typed(value: object, kind: type) -> object:
