@@ -22,9 +22,9 @@ INTERVAL_SECONDS = 3.0
 LAPSE_SECONDS = 12
 
 
-def client(timeout: float = 1.0) -> redis.Redis:
+def client(url: str = "", *, timeout: float = 1.0) -> redis.Redis:
     """A Valkey client with a short time-out, for questions that must not wait."""
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout)
+    return redis.Redis.from_url(url or settings.REDIS_URL, socket_timeout=timeout, socket_connect_timeout=timeout)
 
 
 def announce(facts: Callable[[], dict[str, Any]] = dict) -> None:

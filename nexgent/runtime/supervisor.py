@@ -1,4 +1,4 @@
-"""What `manage.py up` does once the database is ready: keeps every process of the product, and the embedded servers,
+"""What `manage.py up` does once the database is prepared: keeps every process of the product, and the embedded servers,
 running until it is told to stop.
 
 A process that ends is reported and started again, later each time. Told to stop, all end within `STOP_SECONDS` and a
@@ -24,7 +24,6 @@ STEADY_SECONDS = 30.0
 STOP_SECONDS = 2.8
 WATCH_SECONDS = 0.25
 LINE_BYTES_MAX = 1 << 20
-_EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 
 
 def reason(code: int) -> str:
@@ -40,11 +39,13 @@ class Supervisor:
         *,
         servers: Mapping[str, EmbeddedServers],
         address: tuple[str, int],
+        redis_url: str,
         say: Callable[[str], None],
         is_labelled: bool = True,
     ) -> None:
         self.servers = servers
         self.address = address
+        self.redis_url = redis_url
         self.say = say
         self.is_labelled = is_labelled
         # Bytecode is written even where the machine's default says no: the next start is faster by it.
@@ -146,9 +147,8 @@ class Supervisor:
         on_ready()
 
     async def _is_web_ready(self) -> bool:
-        host, port = self.address
         try:
-            reader, writer = await asyncio.open_connection(_EVERY_ADDRESS.get(host, host), port)
+            reader, writer = await asyncio.open_connection(*self.address)
         except OSError:
             return False
         try:
@@ -162,7 +162,7 @@ class Supervisor:
 
     def _is_everybody_there(self) -> bool:
         """Whether every process has told through Valkey that it runs."""
-        valkey = presence.client()
+        valkey = presence.client(self.redis_url)
         try:
             told = {process["pid"] for found in presence.alive(valkey).values() for process in found}
         except redis.RedisError:
