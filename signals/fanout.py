@@ -27,7 +27,8 @@ LEASE_SECONDS = 10
 _CLAIM = f"""
 UPDATE signals_signal SET lease_until = now() + interval '{LEASE_SECONDS} seconds'
 WHERE id IN (
-    SELECT id FROM signals_signal WHERE drained_at IS NULL AND hidden_at IS NULL AND (lease_until IS NULL OR lease_until < now())
+    SELECT id FROM signals_signal
+    WHERE drained_at IS NULL AND hidden_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 )
 RETURNING id

@@ -9,7 +9,9 @@ from django.db import connection
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What an agent has at risk: open positions at cost and open buy orders, lamports. Entry orders count as positions."""
+    """What an agent has at risk: open positions at cost and open buy orders, lamports. Entry orders count as
+    positions.
+    """
 
     positions: int = 0
     total_lamports: int = 0

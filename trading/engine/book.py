@@ -301,8 +301,9 @@ class Book:
     def _raise_peaks(self, rows: vector.Rows) -> None:
         if len(rows):
             price = self._market.exact[self._slots.columns.price_index[rows]]
-            self._slots.peak[rows] = np.maximum(self._slots.peak[rows], price)
-            self._slots.unsaved[rows] = True
+            rises = (price > self._slots.peak[rows]).astype(np.bool_)  # the pass proposes equal floats too
+            self._slots.peak[rows[rises]] = price[rises]
+            self._slots.unsaved[rows[rises]] = True
 
     def _lower_lows(self, rows: vector.Rows) -> None:
         if len(rows):

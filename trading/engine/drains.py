@@ -1,7 +1,7 @@
 """Drains: claim what waits in the order table and hand each order to a thread of its own.
 
-One drain per side and process. A bell asks for a drain; beat asks each second; and when nobody asked for a while (broker
-gone), the process's own timer does. A hanging venue call holds one thread, never another order.
+One drain per side and process. A bell asks for a drain; beat asks each second; and when nobody asked for a while
+(broker gone), the process's own timer does. A hanging venue call holds one thread, never another order.
 """
 
 import logging

@@ -1,8 +1,9 @@
 """Entries: one signal (or a person's order) fanned out over a set of agents.
 
-Agents go in chunks of 25 in id order, each one transaction: locks, facts in later statements, rules, then every table by
-one statement. Where nothing leaves the process and nothing takes time, intent and fill are that one transaction; else
-hold and planned order commit first, and the executor goes on. One agent is a set of one; there is no second path.
+Agents go in chunks of 25 in id order, each one transaction: locks, facts in later statements, rules, then every table
+by one statement. Where nothing leaves the process and nothing takes time, intent and fill are that one transaction;
+else hold and planned order commit first, and the executor goes on. One agent is a set of one; there is no second
+path.
 """
 
 import secrets

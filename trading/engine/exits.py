@@ -1,4 +1,6 @@
-"""From proposals to planned orders: the exact rule decides; the order commits with the tick and extremes it rests on."""
+"""From proposals to planned orders: the exact rule decides; the order commits with the tick and extremes it rests
+on.
+"""
 
 from collections.abc import Sequence
 from datetime import datetime

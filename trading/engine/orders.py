@@ -1,4 +1,6 @@
-"""Planning of orders on a position: the intent, with the decision it rests on, unique per (position, purpose, ordinal)."""
+"""Planning of orders on a position: the intent, with the decision it rests on, unique per (position, purpose,
+ordinal).
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +34,9 @@ RETRY_SECONDS_MAX = 30
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One order to plan on a position: the command, the tick and the extremes it rests on, the purpose's next ordinal."""
+    """One order to plan on a position: the command, the tick and the extremes it rests on, the purpose's next
+    ordinal.
+    """
 
     position: Position
     state: PositionState

@@ -1,6 +1,7 @@
 """Protections at work: which locks hold for an agent now, kept as rows that a person can lift.
 
-The rules name a lock by (kind, mint, start), so that evaluating again finds the same row, and a lifted one stays lifted.
+The rules name a lock by (kind, mint, start), so that evaluating again finds the same row, and a lifted one stays
+lifted.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,6 @@
-"""Between the position row and the rules' `PositionState`: one mapping, used by the book, the executor and the services."""
+"""Between the position row and the rules' `PositionState`: one mapping, used by the book, the executor and the
+services.
+"""
 
 from dataclasses import replace
 from datetime import datetime

@@ -1,9 +1,9 @@
 """The engine role: one active engine, by a session advisory lock on a connection of its own; the others stand by.
 
-A prices process tries each second. An exits process tries only when nobody has held the lock for three seconds: then the
-prices processes are dead, and it feeds itself. Whoever gets the lock loads the book, starts the feeds and consumes from
-the queue `prices`. There is no fencing token: peaks move by GREATEST within a generation, latest prices by time, and exit
-orders are unique, so two engines for a moment waste requests, never money.
+A prices process tries each second. An exits process tries only when nobody has held the lock for three seconds: then
+the prices processes are dead, and it feeds itself. Whoever gets the lock loads the book, starts the feeds and
+consumes from the queue `prices`. There is no fencing token: peaks move by GREATEST within a generation, latest prices
+by time, and exit orders are unique, so two engines for a moment waste requests, never money.
 """
 
 import logging

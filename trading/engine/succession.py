@@ -1,4 +1,5 @@
-"""What comes after an order: the next decision on the same tick, the next part of a split exit, the retry of a failed one.
+"""What comes after an order: the next decision on the same tick, the next part of a split exit, the retry of a failed
+one.
 
 Always planned in the transaction that books or ends the order before it, so that no crash can come between.
 """

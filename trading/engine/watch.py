@@ -1,8 +1,8 @@
 """The engine thread: prices in, proposals over the book, exact decisions, planned orders out.
 
-It never waits for an execution and never for the network. Prices arrive in an inbox that keeps the newest of each mint;
-one pass goes over the positions of the changed mints; only where the pass proposes something does the exact rule decide.
-Peaks and stops are saved once a second by a thread of their own.
+It never waits for an execution and never for the network. Prices arrive in an inbox that keeps the newest of each
+mint; one pass goes over the positions of the changed mints; only where the pass proposes something does the exact
+rule decide. Peaks and stops are saved once a second by a thread of their own.
 """
 
 import logging

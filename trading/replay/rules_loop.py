@@ -1,7 +1,8 @@
 """Replay through the pure rules, in one process and in memory: what the engine must do, without any of its machinery.
 
-The loop knows orders only as far as the rules speak of them: one open sale and one open buy, retries that wait, parts of
-a split exit. `engine_loop` runs the same tape through Celery, PostgreSQL and Valkey; their decision hashes are equal.
+The loop knows orders only as far as the rules speak of them: one open sale and one open buy, retries that wait, parts
+of a split exit. `engine_loop` runs the same tape through Celery, PostgreSQL and Valkey; their decision hashes are
+equal.
 """
 
 import time

@@ -1,4 +1,6 @@
-"""What a venue is: where orders execute. Simulated now, Jupiter and an exchange simulator later, behind one protocol."""
+"""What a venue is: where orders execute. Simulated now, Jupiter and an exchange simulator later, behind one
+protocol.
+"""
 
 from dataclasses import asdict, dataclass
 from datetime import datetime

@@ -1,0 +1,135 @@
+"""Tapes x configurations through the rules and through the engine, compared decision by decision.
+
+`python -m tests.parity.matrix [--full]` prints each run and, last, one line of figures; exit 1 on any difference.
+Without `--full`: the synthetic tape of seed 7 and the small committed tape. With it: every tape of `../shared/market`
+too.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PROJECT_DIR = Path(__file__).resolve().parents[2]
+DATA = PROJECT_DIR / "tests" / "data" / "replay"
+SMALL_TAPE = DATA / "small_5m.csv.gz"
+MARKET = PROJECT_DIR.parent / "shared" / "market"
+SEED = 7
+BTC_CANDLES = 5_000
+PAIR = ("zones-aggressive", "custom-dca-custom-ladder")
+"""The two configurations that every real tape also runs through the engine."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One tape with one configuration; `tape` None is the synthetic market."""
+
+    tape: Path | None
+    config: str
+    profile: str = "ideal"
+    limit: int | None = None
+
+    def plan(self) -> dict[str, Any]:
+        return {
+            "tape": str(self.tape) if self.tape else None,
+            "config": configurations()[self.config],
+            "profile": self.profile,
+            "limit": self.limit,
+            "seed": SEED,
+        }
+
+    def __str__(self) -> str:
+        return f"{self.tape.name if self.tape else 'synthetic'} {self.config} {self.profile}"
+
+
+def configurations() -> dict[str, dict[str, Any]]:
+    """The twelve configurations: together every stop mode, ladder preset and DCA preset."""
+    data: dict[str, dict[str, Any]] = json.loads((DATA / "configurations.json").read_text())
+    return data
+
+
+def replay(runs: Sequence[Run], *, through: str) -> list[dict[str, Any]]:
+    """The reports of `runs`, made by the command that users call. Raises CalledProcessError when it fails."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as plans:
+        json.dump([run.plan() for run in runs], plans)
+        plans.flush()
+        command = [sys.executable, "manage.py", "replay", "--plans", plans.name, "--feed", "synthetic"]
+        command += ["--through", through, "--seed", str(SEED), "--json"]
+        done = subprocess.run(command, cwd=PROJECT_DIR, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"replay failed: {done.stderr[-2000:]}")
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def differences(run: Run, rules: dict[str, Any], engine: dict[str, Any]) -> list[str]:
+    """What the two loops disagree on."""
+    lines = [
+        f"{run}: {key} rules {rules[key]!r} engine {engine[key]!r}"
+        for key in ("decision_hash", "decisions", "equity_lamports", "trades")
+        if rules[key] != engine[key]
+    ]
+    if not engine["books"]["balanced"]:
+        lines.append(f"{run}: books {engine['books']['problems']}")
+    return lines
+
+
+def compare(runs: Sequence[Run]) -> tuple[list[str], Counter[str]]:
+    """Run both loops; returns the differences and figures."""
+    figures: Counter[str] = Counter()
+    problems: list[str] = []
+    rules, engine = replay(runs, through="rules"), replay(runs, through="engine")
+    for run, one, other in zip(runs, rules, engine, strict=True):
+        problems += differences(run, one, other)
+        figures.update(runs=1, ticks=other["ticks"], decisions=other["decisions"], trades=len(other["trades"]))
+        figures["entries"] = max(figures["entries"], other["books"]["entries"])
+        print(f"{run}: {other['decisions']} decisions {other['decision_hash'][:16]} {other['seconds']} s", flush=True)
+    return problems, figures
+
+
+def market_tapes() -> list[Path]:
+    """The real tapes, when they are there."""
+    return sorted(MARKET.glob("*.csv.gz"))
+
+
+def engine_runs(*, is_full: bool) -> list[Run]:
+    runs = [Run(None, name) for name in configurations()]
+    runs += [Run(None, "fixed-moderate", "realistic"), Run(SMALL_TAPE, PAIR[0]), Run(SMALL_TAPE, PAIR[1], "realistic")]
+    if is_full:
+        for tape in market_tapes():
+            limit = BTC_CANDLES if tape.name.startswith("btc_usd") else None
+            runs += [Run(tape, name, limit=limit) for name in PAIR]
+    return runs
+
+
+def rules_runs() -> Iterable[Run]:
+    for tape in market_tapes():
+        for name in configurations():
+            yield Run(tape, name)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true")
+    is_full = parser.parse_args().full
+    started = time.monotonic()
+    problems, figures = compare(engine_runs(is_full=is_full))
+    if is_full:
+        for report in replay(list(rules_runs()), through="rules"):
+            figures.update(rules_runs=1, rules_ticks=report["ticks"], rules_decisions=report["decisions"])
+            if not report["books"]["balanced"]:
+                problems.append(f"{report['tape']} {report['config_version']}: books not balanced")
+    print("\n".join(problems))
+    counted = " ".join(f"{name}={value}" for name, value in sorted(figures.items()))
+    print(f"parity: {counted} differences={len(problems)} seed={SEED} seconds={time.monotonic() - started:.0f}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
