@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from nexgent import clock, money
+from prices import absence
 from prices.feeds.confirmation import DIFFERENCE_SHARE, Confirmation, differ
 from prices.feeds.oracle import SolOracle
 from prices.feeds.protocol import Answer, Feed, FeedFailure
@@ -170,6 +171,9 @@ class Poller:
             self._failed(call.feed, failure)
             return set()
         self._worked(call.feed, answer)
+        # What is no price (`rejected`) proves nothing about a token: neither that it has one nor that it has none.
+        mints = [mint for mint in call.mints if mint not in answer.rejected]
+        absence.note(call.feed.name, asked=mints, priced=[tick.mint for tick in answer.ticks])
         started = time.monotonic()
         for mint in call.mints:
             self._asked[mint] = started

@@ -89,10 +89,18 @@ def decimal_field(record: object, name: str) -> Decimal:
         raise ValueError(f"{name} is no number") from None
 
 
+def finite_field(record: object, name: str) -> Decimal:
+    """A required finite number. Raises ValueError naming field and value."""
+    value = decimal_field(record, name)
+    if not value.is_finite():
+        raise ValueError(f"{name} is {value}")
+    return value
+
+
 def positive_field(record: object, name: str) -> Decimal:
     """A required number above zero and finite. Raises ValueError naming field and value."""
-    value = decimal_field(record, name)
-    if not value.is_finite() or value <= 0:
+    value = finite_field(record, name)
+    if value <= 0:
         raise ValueError(f"{name} is {value}")
     return value
 

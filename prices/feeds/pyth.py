@@ -16,7 +16,7 @@ import httpx
 from httpx_sse import SSEError, connect_sse
 
 from nexgent import clock, money
-from prices.feeds.protocol import FeedFailure, decimal_field
+from prices.feeds.protocol import FeedFailure, finite_field
 from prices.feeds.provider import Provider, parse_json
 from prices.records import SOL_USD_MAX_AGE, Lane, PriceTick
 
@@ -31,6 +31,7 @@ POLL_SECONDS = 5.0
 RECONNECT_SECONDS, RECONNECT_SECONDS_MAX = 1.0, 30.0
 REFUSED_SECONDS = 300.0
 _EXPONENT_MAX = 30
+_SECONDS_MAX = 1 << 33
 
 
 def parse_update(body: object, *, now: datetime) -> PriceTick:
@@ -42,21 +43,34 @@ def parse_update(body: object, *, now: datetime) -> PriceTick:
     if record is None:
         raise ValueError("SOL/USD is not in the answer")
     quote = record.get("price")
-    exponent = decimal_field(quote, "expo")
-    if not exponent.is_finite() or exponent != int(exponent) or abs(exponent) > _EXPONENT_MAX:
+    exponent = finite_field(quote, "expo")
+    if abs(exponent) > _EXPONENT_MAX or exponent != int(exponent):
         raise ValueError(f"expo is {exponent}")
-    price = decimal_field(quote, "price").scaleb(int(exponent), context=money.EXACT)
-    confidence = decimal_field(quote, "conf").scaleb(int(exponent), context=money.EXACT)
-    if not price.is_finite() or price <= 0 or not confidence.is_finite() or confidence < 0:
+    price, confidence = (_scaled(quote, name, int(exponent)) for name in ("price", "conf"))
+    if price <= 0 or confidence < 0:
         raise ValueError(f"price is {price} with confidence {confidence}")
     if confidence > money.EXACT.multiply(price, CONFIDENCE_MAX):
         raise ValueError(f"confidence {confidence} is above 1 % of {price}")
-    at = clock.from_ms(int(decimal_field(quote, "publish_time")) * 1000)
+    at = _time(quote)
     if now - at > SOL_USD_MAX_AGE:
         raise ValueError(f"published {at.isoformat()}, too old")
     if at - now > FUTURE_MAX:
         raise ValueError(f"published {at.isoformat()}, in the future")
     return PriceTick(money.SOL_MINT, Decimal(1), min(at, now), NAME, price_usd=price)
+
+
+def _scaled(quote: object, name: str, exponent: int) -> Decimal:
+    value = finite_field(quote, name)
+    if abs(value.adjusted()) > _EXPONENT_MAX:
+        raise ValueError(f"{name} is {value}")
+    return value.scaleb(exponent, context=money.EXACT)
+
+
+def _time(quote: object) -> datetime:
+    seconds = finite_field(quote, "publish_time")
+    if not 0 <= seconds < _SECONDS_MAX:
+        raise ValueError(f"publish_time is {seconds}")
+    return clock.from_ms(int(seconds) * 1000)
 
 
 class PythStream:

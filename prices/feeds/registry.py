@@ -39,7 +39,7 @@ def dexscreener() -> Feed:
 
 
 def synthetic() -> Feed:
-    return SyntheticFeed(seed=settings.SYNTHETIC_SEED)
+    return SyntheticFeed(seed=settings.SYNTHETIC_SEED, is_under_way=settings.DEMO_MARKET == "synthetic")
 
 
 def pyth() -> Provider:

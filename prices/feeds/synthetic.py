@@ -24,6 +24,9 @@ TOKEN_PROGRAM = "TokenkegQfeZyiNwAJbNbGKPFXCWuBvf9Ss623VQ5DA"  # noqa: S105  (th
 STEP_SECONDS = 5
 TAPE_START = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
 STEPS_PER_CALL_MAX = 720
+HEAD_START_STEPS, STAGGER_STEPS = 900, 210
+"""A market under way: its first token is so far into its life, each further one so much further than the one before,
+so that at any time some rise, some fall, and some stand still."""
 _DIGITS = Context(prec=12, rounding=ROUND_HALF_EVEN)
 _FLOOR, _CEILING = Decimal("1e-12"), Decimal(10)
 _LIFE_START = Decimal("0.00001")
@@ -156,18 +159,41 @@ class SyntheticFeed:
     batch_max = 500
     is_confirmed = False
 
-    def __init__(self, *, seed: int, count: int = len(_NAMES), step_seconds: int = 1) -> None:
+    def __init__(
+        self, *, seed: int, count: int = len(_NAMES), step_seconds: int = 1, is_under_way: bool = False
+    ) -> None:
         self.seed = seed
         self._step = timedelta(seconds=step_seconds)
         self._lock = threading.Lock()
         self._paths = {mint(seed, number): Path(f"live {seed} {number}") for number in range(count)}
         self._at: datetime | None = None
+        self._past: dict[str, list[Decimal]] = {}
+        if is_under_way:
+            for number, (address, path) in enumerate(self._paths.items()):
+                lived = [path.step() for _ in range(HEAD_START_STEPS + number * STAGGER_STEPS)]
+                self._past[address] = lived[-HEAD_START_STEPS:]
 
     def resume(self, known: Mapping[str, Decimal]) -> None:
         """Continue from the last known prices after a restart."""
         for address, path in self._paths.items():
             if address in known:
                 path.price = known[address]
+
+    def past(self, *, until: datetime, every_steps: int) -> list[PriceTick]:
+        """What led to the prices a market under way began with, one tick in `every_steps`, the last one at `until`."""
+        return [
+            PriceTick(
+                address,
+                price,
+                until - back * self._step,
+                SOURCE,
+                price_usd=_DIGITS.multiply(price, SOL_USD),
+                liquidity_usd=self._liquidity(address),
+            )
+            for address, lived in self._past.items()
+            for back, price in ((len(lived) - 1 - place, price) for place, price in enumerate(lived))
+            if back % every_steps == 0
+        ]
 
     def spend(self, lane: Lane) -> None:
         """Nothing to spend: nobody is asked."""
