@@ -2,6 +2,10 @@
 
 from celery import shared_task
 
+from nexgent import clock
+from nexgent.accounts import services as accounts
+from nexgent.api import idempotency
+from trading import maintenance
 from trading.engine.drains import drain_of
 from trading.engine.role import check_exits
 from trading.models import Side
@@ -26,3 +30,17 @@ def check_all_exits() -> None:
 @shared_task(name="trading.snapshots")
 def snapshots() -> None:
     capture()
+
+
+@shared_task(name="trading.untradable")
+def untradable() -> None:
+    """Mark positions that cannot be traded, and close what agents left behind."""
+    maintenance.mark_untradable()
+    maintenance.close_left_behind()
+
+
+@shared_task(name="trading.sweep")
+def sweep() -> None:
+    """Delete answers kept for repeated requests after 24 hours, and counters of failed sign-ins after a day."""
+    idempotency.sweep(now=clock.now())
+    accounts.login_guards_sweep(now=clock.now())
