@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
@@ -123,11 +124,11 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture(scope="module")
-def data_dir(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("up") / "data"
-    for part in list(directory.parents)[:3]:
-        part.chmod(0o755)  # pytest closes its directories to others; PostgreSQL's user has to pass
-    return directory
+def data_dir() -> Iterator[Path]:
+    """Below a directory that PostgreSQL's user may enter (pytest's own are closed to others)."""
+    with tempfile.TemporaryDirectory(prefix="nexgent-test-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name) / "data"
 
 
 @pytest.fixture(scope="module")
