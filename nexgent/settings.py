@@ -1,6 +1,7 @@
 """Django's settings. What an operator may set comes from the environment; `nexgent.runtime.environment` checks it."""
 
 import hashlib
+import json
 import os
 import sys
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -185,14 +186,16 @@ SIMPLE_JWT: dict[str, object] = {
 
 # What lower layers contribute to health (dotted paths; `nexgent.runtime.health`): a ready check answers True or False,
 # a report answers a record with "status" healthy, degraded or unhealthy.
-READY_CHECKS: dict[str, str] = {}
-HEALTH_REPORTS: dict[str, str] = {}
+READY_CHECKS: dict[str, str] = {"recovery": "trading.engine.recovery.is_recovered"}
+HEALTH_REPORTS: dict[str, str] = {"engine": "trading.engine.recovery.report"}
 # Called by `manage.py demo` when the database is ready, before the processes start; they see NEXGENT_DEMO=1.
 DEMO_PREPARATION = "nexgent.runtime.demo.prepare"
-# Which market a demo runs on: "live", "synthetic" (made up, and labelled so on every page), "" outside the demo. Its
-# processes are told by the one that prepared it, as they are told the workspace of the demo agents.
-DEMO_MARKET = os.environ.get("NEXGENT_DEMO_MARKET", "")
-DEMO_WORKSPACE_ID = os.environ.get("NEXGENT_DEMO_WORKSPACE", "")
+# What the preparation of a demo found out (`nexgent.runtime.demo`), read by its processes. The market is "live" or
+# "synthetic" (made up, and labelled so on every page), "" outside a demo; the workspace is that of the demo agents.
+_demo_file = DATA_DIR / "demo.json"
+_demo = json.loads(_demo_file.read_text()) if os.environ.get("NEXGENT_DEMO") and _demo_file.exists() else {}
+DEMO_MARKET: str = _demo.get("market", "")
+DEMO_WORKSPACE_ID: str = _demo.get("workspace", "")
 # What the demo trades on the live market: BONK, WIF, JUP, POPCAT, PYTH, RAY, JTO, ORCA.
 DEMO_TOKENS = (
     "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263",
@@ -258,6 +261,8 @@ PRICES_WRITER = os.environ.get("PRICES_WRITER", "inline" if ENV.nexgent_env == "
 ENGINE_SEED = os.environ.get("ENGINE_SEED", "")
 # Tests name their own feeds (loopback servers); nothing is asked of the outside by default there.
 PRICE_FEEDS = () if ENV.nexgent_env == "test" else ENV.price_feeds
+if DEMO_MARKET == "synthetic":
+    PRICE_FEEDS = ("synthetic",)
 JUPITER_API_URL, JUPITER_RATE = ENV.jupiter_api_url, ENV.jupiter_rate
 JUPITER_API_KEY = ENV.jupiter_api_key.get_secret_value()
 DEXSCREENER_API_URL, DEXSCREENER_RATE = ENV.dexscreener_api_url, ENV.dexscreener_rate

@@ -2,10 +2,10 @@
 
 The market is the live one when its feed answers within five seconds, else a made-up one that is labelled as such
 wherever its prices are shown. Agents live in the administrator's workspace; a second start finds them and adds nothing.
-The processes learn of both through the environment, which the supervisor hands on.
+The processes read both from a file that the settings know (`settings.DEMO_MARKET`, `DEMO_WORKSPACE_ID`).
 """
 
-import os
+import json
 import threading
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from trading.performance import snapshots
 from wallets import services as wallets
 
 LIVE, SYNTHETIC = "live", "synthetic"
+FILE = "demo.json"
 PATIENCE_SECONDS = 5.0
 AUTHOR = "demo"
 """Author of a demo agent's first configuration, followed by its strategy: what a second start knows it by."""
@@ -40,12 +41,8 @@ def prepare() -> None:
     """Choose the market, make the agents, tell the processes. Called when the database is ready, before they start."""
     market = choose_market()
     owner = _owner()
-    os.environ["NEXGENT_DEMO_MARKET"] = settings.DEMO_MARKET = market
-    os.environ["NEXGENT_DEMO_WORKSPACE"] = settings.DEMO_WORKSPACE_ID = str(owner.workspace_id)
+    tell(market=market, workspace_id=owner.workspace_id)
     if market == SYNTHETIC:
-        os.environ["PRICE_FEEDS"] = SYNTHETIC
-        settings.PRICE_FEEDS = (SYNTHETIC,)
-        registry.forget()
         begin_synthetic()
         stdout_say("Demo on a MADE-UP market: the live feed does not answer. Every price is of source 'synthetic'.")
     else:
@@ -53,6 +50,16 @@ def prepare() -> None:
     made = make_agents(workspace_id=owner.workspace_id, user_id=owner.user_id)
     snapshots.capture()
     stdout_say(f"{len(made)} demo agents made." if made else "The demo agents are there already.")
+
+
+def tell(*, market: str, workspace_id: UUID) -> None:
+    """Keep for the processes that start next, and for this one, what was found out."""
+    file = settings.DATA_DIR / FILE
+    file.write_text(json.dumps({"market": market, "workspace": str(workspace_id)}))
+    settings.DEMO_MARKET, settings.DEMO_WORKSPACE_ID = market, str(workspace_id)
+    if market == SYNTHETIC:
+        settings.PRICE_FEEDS = (SYNTHETIC,)
+    registry.forget()
 
 
 def choose_market() -> str:
