@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
@@ -128,7 +129,7 @@ def authenticate(*, email: str, password: str, address: str) -> User:
 
 
 def _attempt(email: str, address: str, now: datetime) -> tuple[int, datetime | None]:
-    values = {
+    values: dict[str, Any] = {
         "key": _guard_key(email, address),
         "email": email,
         "address": address[:45],

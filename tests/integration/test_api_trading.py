@@ -335,3 +335,22 @@ def test_the_trade_scope_lets_a_key_buy_and_close():
 
     assert (bought.status_code, closed.status_code) == (200, 200)
     assert bot.get(f"/api/v1/agent-positions/{agent}").status_code == 403
+
+
+def test_only_what_cannot_be_traded_is_written_off():
+    api, agent = trader()
+    tick("0.001")
+    path = f"/api/v1/agents/{agent}/positions/{buy(api, agent).json()['positionId']}/write-off"
+
+    refused = api.post(path, {"reason": "gone"})
+    unexplained = api.post(path)
+    Position.objects.update(untradable_at=clock.now())
+    written_off = api.post(path, {"reason": "the pool is empty"})
+
+    assert (refused.status_code, refused.json()["code"]) == (400, "NOT_UNTRADABLE")
+    assert unexplained.status_code == 400
+    assert (written_off.status_code, written_off.json()["profitLossSol"]) == (200, -1)
+    burn = api.get("/api/v1/agent-transactions", {"agentId": agent, "transactionType": "BURN"}).json()
+    assert [(row["inputAmount"], row["reason"]) for row in burn] == [("1000", "the pool is empty")]
+    assert api.get("/api/v1/agent-historical-swaps", {"agentId": agent}).json()[0]["closeReason"] == "write_off"
+    assert check().problems == ()
