@@ -32,6 +32,8 @@ UNPRICED_FOR = timedelta(minutes=15)
 SOURCES_MIN = 2
 UNTRADABLE = "POSITION_UNTRADABLE"
 LEFT_BEHIND = "left_behind"
+LEFT_BEHIND_MAX = 500
+"""Sales planned by one sweep; the next one goes on."""
 
 
 def mark_untradable() -> list[UUID]:
@@ -103,17 +105,20 @@ def _mark(position_id: UUID, proof: list[absence.Absence] | None, *, at: datetim
     return True
 
 
-def close_left_behind() -> list[UUID]:
+def close_left_behind(*, agent_id: UUID | None = None) -> list[UUID]:
     """Plan the sale of simulated positions whose wallet is no longer their agent's; returns the orders.
 
-    They are sold at the last known price by the normal way of an order; a sale that failed is planned again.
+    Of one agent or of all. They are sold at the last known price by the normal way of an order; a sale that failed is
+    planned again.
     """
     assigned = Assignment.objects.filter(agent=OuterRef("agent"), wallet=OuterRef("wallet"), ended_at=None)
     selling = Order.objects.filter(position=OuterRef("pk"), side=Side.SELL, state__in=OPEN_STATES)
     left = Position.objects.filter(closed_at=None, wallet__kind=Kind.SIMULATION).exclude(
         Exists(assigned) | Exists(selling)
     )
-    return close(left.order_by("id").values_list("id", flat=True), reason=LEFT_BEHIND)
+    if agent_id is not None:
+        left = left.filter(agent_id=agent_id)
+    return close(left.order_by("id").values_list("id", flat=True)[:LEFT_BEHIND_MAX], reason=LEFT_BEHIND)
 
 
 def close(position_ids: Sequence[UUID], *, reason: str) -> list[UUID]:

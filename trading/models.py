@@ -264,3 +264,13 @@ class PortfolioSnapshot(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["agent", "wallet", "at"], name="snapshot_once")]
+
+
+class EngineState(models.Model):
+    """What the active engine says of itself, once a second, on the database's clock. One row."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    owner = models.UUIDField()
+    watched = models.IntegerField()
+    loaded_at = models.DateTimeField()
+    beat_at = models.DateTimeField()

@@ -252,6 +252,7 @@ def _settle(order_id: UUID, owner: UUID, quote: Quote, market: MarketFacts) -> N
 def _book(work: Work, quote: Quote) -> None:
     """Book a fill and plan what the same tick asks for next; the caller holds the locks."""
     order, position, now = work.order, work.position, clock.now()
+    booking.publish_filled([order.id])
     epoch = Wallet.objects.values_list("epoch", flat=True).get(id=order.wallet_id)
     sol_usd = work.market.sol_usd
     if position is None:

@@ -15,9 +15,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from nexgent import clock
+from nexgent.ids import uuid7
 from prices import services as prices
 from prices.records import PriceTick
-from trading.engine import booking, exits
+from trading.engine import booking, exits, recovery
 from trading.engine.book import Book
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.book = Book()
-        self.is_loaded = threading.Event()
+        self._owner = uuid7()
         self._inbox: dict[str, PriceTick] = {}
         self._changed: set[UUID] = set()
         self._check_wanted = True
@@ -89,7 +90,7 @@ class Engine:
         now = clock.now()
         if is_check:
             self.book.follow()
-            self.is_loaded.set()
+            recovery.beat(self._owner, watched=len(self.book))
         elif changed:
             self.book.reload(changed)
         moved = self.book.take_prices(ticks.values())
