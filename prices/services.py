@@ -96,6 +96,11 @@ def register_held(held: Held, *, lane: Lane | str = Lane.POSITIONS) -> None:
     watchlist.register_held(held, lane=Lane(lane))
 
 
+def unregister_held(held: Held) -> None:
+    """The opposite of `register_held`."""
+    watchlist.unregister_held(held)
+
+
 def ensure_token(mint: str, symbol: str = "") -> Token:
     """The token of `mint`, made if there is none; `symbol` fills an empty one.
 

@@ -48,7 +48,12 @@ class Watchlist:
     def register_held(self, held: Held, *, lane: Lane = Lane.POSITIONS) -> None:
         """`held()` names the mints with open positions each time the poller asks."""
         with self._lock:
-            self._held = [(known, at) for known, at in self._held if known is not held] + [(held, lane)]
+            self._held = [(known, at) for known, at in self._held if known != held] + [(held, lane)]
+
+    def unregister_held(self, held: Held) -> None:
+        """No longer ask `held()`; one that is not registered is no error."""
+        with self._lock:
+            self._held = [(known, lane) for known, lane in self._held if known != held]
 
     def lanes(self) -> dict[str, Lane]:
         """All mints to poll, each in its most urgent lane."""
