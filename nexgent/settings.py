@@ -247,6 +247,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "trading.untradable": _every(30, "trading.untradable", "default", expires=30),
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
+    "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
     "trading.sweep": _every(3600, "trading.sweep", "default", expires=600),
     "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),
 }

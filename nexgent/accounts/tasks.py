@@ -1,0 +1,16 @@
+"""Celery entry points of accounts."""
+
+from celery import shared_task
+
+from nexgent import clock
+from nexgent.accounts import services, tokens
+from nexgent.api import idempotency
+
+
+@shared_task(name="accounts.sweep")
+def sweep() -> None:
+    """Delete what is past its time: sessions, revocations, login counters, kept answers; beat calls it hourly."""
+    now = clock.now()
+    tokens.sweep(now=now)
+    services.login_guards_sweep(now=now)
+    idempotency.sweep(now=now)
