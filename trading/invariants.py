@@ -157,11 +157,12 @@ WHERE coalesce(a.balance, 0) <> coalesce(p.rent, 0)
 
 _CLOSED_IS_CLOSED = """
 SELECT id AS subject,
-       CASE WHEN closed_at IS NULL THEN 'open with nothing left'
+       CASE WHEN closed_at IS NULL THEN 'open with nothing left, and no buy under way'
             WHEN remaining_units <> 0 OR cost_lamports <> 0 THEN 'closed with ' || remaining_units || ' units left'
             ELSE 'closed without a reason' END AS detail
-FROM trading_position
+FROM trading_position AS p
 WHERE closed_at IS NULL AND remaining_units <= 0
+      AND NOT EXISTS (SELECT FROM trading_order AS o WHERE o.position_id = p.id AND o.side = 0 AND o.state = 2)
    OR closed_at IS NOT NULL AND (remaining_units <> 0 OR cost_lamports <> 0 OR close_reason = '')
 """
 

@@ -94,7 +94,7 @@ def position_event(
     position: Position, state: PositionState, *, kind: str, at: datetime, order_id: UUID | None = None
 ) -> NewEvent:
     """The event of a created or updated position (raw, without a price); a closed one carries id and reason."""
-    if state.is_closed:
+    if position.closed_at is not None:
         payload: dict[str, Any] = {
             "eventType": "position_closed",
             "positionId": str(position.id),

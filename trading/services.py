@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from agents import policy as agent_policy
 from agents import selectors as agents
@@ -146,6 +147,23 @@ def position_override(
     booking.publish_changed(position.id)
     events.append([live.position_event(position, after, kind="position_updated", at=now)])
     return position
+
+
+@locks.unit_of_work
+@transaction.atomic
+def apply_to_open_positions(*, agent_id: UUID) -> int:
+    """Have an agent's open positions pin its newest configuration version; returns how many changed.
+
+    A position pins the version it was opened with, so this is asked for, never assumed.
+    """
+    config_id = Agent.objects.values_list("config_id", flat=True).get(id=agent_id)
+    wanted = Position.objects.filter(agent_id=agent_id, closed_at=None).exclude(config_id=config_id)
+    changed = locks.positions(wanted.values_list("id", flat=True))
+    now = clock.now()
+    Position.objects.filter(id__in=changed).update(config_id=config_id, version=F("version") + 1, updated_at=now)
+    for position_id in changed:
+        booking.publish_changed(position_id)
+    return len(changed)
 
 
 def _locked_position(position_id: UUID) -> Position:

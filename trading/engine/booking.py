@@ -7,7 +7,7 @@ path for one.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,7 +24,7 @@ from nexgent.money import SOL_MINT
 from nexgent.rows import insert
 from trading import live
 from trading.engine import positions, published
-from trading.models import Fill, Order, Position, State, Watermark
+from trading.models import Fill, Order, Position, Purpose, Side, State, Watermark
 from trading.rules import apply as apply_rules
 from trading.rules.market import Quote
 from trading.rules.policy import Policy
@@ -285,7 +285,10 @@ def book_sale(
     sol_usd: Decimal | None,
     close_reason: str,
 ) -> PositionState:
-    """Book an executed sale; a sale of everything closes the position and brings the rent deposit back."""
+    """Book an executed sale; a sale of everything brings the rent deposit back and closes the position.
+
+    While a buy is on the wire the position stays open without units: what it brings is sold by the same exit.
+    """
     received = quote.amount_out - quote.protocol_fee_lamports - quote.network_fee_lamports
     plan = order.plan
     after = apply_rules.apply(
@@ -299,6 +302,9 @@ def book_sale(
         ),
     )
     rent_back = state.rent_lamports if after.is_closed else 0
+    is_awaited = after.is_closed and has_submitted_buy(position.id)
+    if is_awaited:
+        after = replace(after, rent_lamports=0)
     fill_order(order, quote, at=at)
     price = money.price_of(quote.amount_out, quote.amount_in, position.decimals)
     insert(
@@ -321,13 +327,32 @@ def book_sale(
     position.exit_failures, position.exit_not_before = 0, None
     if plan.get("levels"):
         position.last_take_profit_at = at
-    if not after.is_closed:
-        positions.raise_watermark(position.id, after, at=at)
-    else:
+    if after.is_closed and not is_awaited:
         position.closed_at, position.close_reason, position.sol_usd_at_close = at, close_reason, sol_usd
+    else:
+        positions.raise_watermark(position.id, after, at=at)
     position.save()
     publish_changed(position.id)
     return after
+
+
+def has_submitted_buy(position_id: UUID) -> bool:
+    """Whether a buy of the position is on the wire; the caller holds the position's lock."""
+    return Order.objects.filter(position_id=position_id, side=Side.BUY, state=State.SUBMITTED).exists()
+
+
+def close_emptied(position: Position, *, at: datetime) -> None:
+    """Close a position that was kept open for a buy that has failed now: its last sale's reason is the reason."""
+    last = last_sale(position.id)
+    position.closed_at, position.close_reason = at, Purpose(last.purpose).label
+    position.sol_usd_at_close = last.fill.sol_usd
+    position.save(update_fields=["closed_at", "close_reason", "sol_usd_at_close"])
+
+
+def last_sale(position_id: UUID) -> Order:
+    """The newest filled sale of a position."""
+    sales = Order.objects.filter(position_id=position_id, side=Side.SELL, state=State.FILLED)
+    return sales.select_related("fill").latest("final_at", "id")
 
 
 def cancel_open_buys(position_id: UUID, *, at: datetime, code: str) -> None:

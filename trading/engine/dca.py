@@ -56,6 +56,7 @@ def size_dca(order: Order, position: Position, state: PositionState, market: Mar
         depth_lamports=market.depth_lamports,
     )
     fees = venue_of(order.profile).fees(request)
+    wallets.release([order.id])  # held by a process that died before it submitted
     exposure = selectors.exposures([position.agent_id], position.token_id, without=order.id)[position.agent_id]
     order.amount = sizing.dca_size(
         command.lamports,

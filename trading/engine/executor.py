@@ -263,6 +263,7 @@ def _book(work: Work, quote: Quote) -> None:
         events.append(booking.open_positions([opening], at=now))
         return
     state = state_at(order, position)
+    is_late = order.side == Side.BUY and state.is_closed
     if order.side == Side.BUY:
         after = booking.book_dca(
             order, position, state, quote, policy=work.policy, at=now, epoch=epoch, sol_usd=sol_usd
@@ -274,9 +275,12 @@ def _book(work: Work, quote: Quote) -> None:
         after = booking.book_sale(
             order, position, state, quote, at=now, epoch=epoch, sol_usd=sol_usd, close_reason=reason
         )
-    if not after.is_closed:
+    if is_late:
+        succession.sell_late(position, after, at=now)
+    elif not after.is_closed:
         after = succession.follow(position, after, order, at=now, sold=quote.amount_in)
-    alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
+    if order.side == Side.SELL:
+        alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
     events.append([live.position_event(position, after, kind="position_updated", at=now, order_id=order.id)])
 
 
@@ -301,8 +305,12 @@ def _refused(order: Order, position: Position | None, refusal: Refusal) -> None:
         postpone(position, at=now)
     else:
         _plan_retry(order, position, at=now)
+    told = [live.order_event(order, at=now)]
+    if position.remaining_units == 0:
+        booking.close_emptied(position, at=now)
+        told.append(live.position_event(position, state_at(order, position), kind="position_updated", at=now))
     booking.touch(position.id)
-    events.append([live.order_event(order, at=now)])
+    events.append(told)
 
 
 def _plan_retry(order: Order, position: Position, *, at: datetime) -> None:

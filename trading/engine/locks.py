@@ -8,43 +8,46 @@ elsewhere. Exits never take the agent lock.
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from psycopg import errors
 
+from nexgent import clock
+from nexgent.events import alarms
 from wallets import services as wallets
 
 log = logging.getLogger(__name__)
 ATTEMPTS_MAX = 3
-_LOST_RACES = (errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure)
+_LOST_RACES = (errors.DeadlockDetected, errors.LockNotAvailable, errors.SerializationFailure, errors.UniqueViolation)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-deadlocks = 0
-"""Units of work that were run again since the process started (a metric; an alarm when it ever rises by a deadlock)."""
+repeats: Counter[str] = Counter()
+"""Units of work that were run again since the process started, by cause (a metric)."""
 
 
 def unit_of_work(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Run a whole transaction again, at most three times, when it lost a deadlock or waited too long for a lock."""
+    """Run a whole transaction again, at most three times, when it lost a race: a deadlock, a lock that took too long,
+    a row that somebody else inserted first. A deadlock also raises an alarm: the lock order forbids it.
+    """
 
     @functools.wraps(function)
     def run(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        global deadlocks
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 return function(*args, **kwargs)
-            except OperationalError as problem:
-                if (
-                    not isinstance(problem.__cause__, _LOST_RACES)
-                    or connection.in_atomic_block
-                    or attempt == ATTEMPTS_MAX
-                ):
+            except (OperationalError, IntegrityError) as problem:
+                cause = problem.__cause__
+                if not isinstance(cause, _LOST_RACES) or connection.in_atomic_block or attempt == ATTEMPTS_MAX:
                     raise
-                deadlocks += isinstance(problem.__cause__, errors.DeadlockDetected)
-                log.warning("unit of work run again", extra={"work": function.__qualname__, "cause": str(problem)})
+                repeats[type(cause).__name__] += 1
+                log.warning("unit of work run again", extra={"work": function.__qualname__, "cause": str(cause)})
+                if isinstance(cause, errors.DeadlockDetected):
+                    alarms.raise_alarm("DEADLOCK", subject=function.__qualname__, at=clock.now())
         raise AssertionError("unreachable")
 
     return run

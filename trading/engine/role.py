@@ -20,7 +20,7 @@ from trading.engine.watch import Engine
 log = logging.getLogger(__name__)
 LOCK_KEY = 0x6E657867  # "nexg"
 TRY_SECONDS = 0.5
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 2.0
 """How long an exits process waits for a prices process before it takes the role over."""
 
 _engine: Engine | None = None

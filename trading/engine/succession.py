@@ -82,6 +82,13 @@ def _plan(position: Position, state: PositionState, command: Sell | Buy, order: 
     orders.plan([intent], at=at)
 
 
+def sell_late(position: Position, state: PositionState, *, at: datetime) -> None:
+    """Plan the sale of what a buy brought that landed after everything was sold: the next part of the same exit."""
+    last = booking.last_sale(position.id)
+    last.plan = last.plan | {"isFull": True}
+    again(last, position, state, units=state.remaining_units, part=last.plan["part"] + 1, at=at)
+
+
 def again(
     order: Order,
     position: Position,
