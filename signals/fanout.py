@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from nexgent import clock
 from nexgent.errors import Refusal
 from nexgent.rows import insert
+from prices import services as prices
 from signals import eligibility
 from signals.models import Side, Signal, Verdict
 from trading.engine import entries, market, sales
@@ -70,7 +71,8 @@ def answer(signal: Signal) -> None:
 
 def _buy(signal: Signal, agent_ids: Sequence[UUID], verdict_at: datetime) -> None:
     mint = signal.token_address
-    facts = market.read([mint], now=verdict_at)[mint]
+    prices.refresh([mint])  # of a token that nobody polled so far there is no price yet
+    facts = market.read([mint], now=clock.now())[mint]
     trigger = entries.Trigger(
         mint=mint,
         signal_id=signal.id,
