@@ -61,8 +61,7 @@ def level(value: Decimal | None) -> str:
     """A percentage of a rule with its sign; places only where there are any."""
     if value is None:
         return UNKNOWN
-    places = 0 if value == value.to_integral_value() else 1
-    return f"{_signed(value, places)} %"
+    return f"{_signed(value, 1).removesuffix('.0')} %"
 
 
 @register.filter
