@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -32,7 +33,7 @@ HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 QUEUES = ("exits", "entries", "prices", "default")
 QUEUE_LONG = 1_000
 _STARTED = time.monotonic()
-_DOWN = (DatabaseError, PoolTimeout, redis.RedisError, OSError)
+_DOWN = (DatabaseError, psycopg.Error, PoolTimeout, redis.RedisError, OSError)
 
 
 @dataclass(slots=True)

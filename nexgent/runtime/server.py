@@ -26,7 +26,11 @@ _QUIET_PATHS = ("/static/", "/health", "/api/v1/health")
 
 
 class Socket(WebSocketProtocol):
-    """A WebSocket whose application may give a reason for closing."""
+    """A WebSocket that says why it closes."""
+
+    def onOpen(self) -> None:  # noqa: N802  (Autobahn's name)
+        self.failByDrop = False  # a frame too large gets its 1009, not a cut line
+        super().onOpen()
 
     def handle_reply(self, message: dict[str, Any]) -> None:
         reason = message.get("reason")
