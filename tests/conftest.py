@@ -81,3 +81,14 @@ def _no_prices_left() -> None:
     from prices import cache
 
     cache.forget()
+
+
+@pytest.fixture
+def tape(transactional_db: None) -> Any:
+    """A clock that the test moves; afterwards every invariant of the books must hold."""
+    from tests.trader import tape_clock
+    from trading.books import check
+
+    with tape_clock() as tape:
+        yield tape
+        assert check().problems == ()

@@ -1,6 +1,6 @@
 """What positions look like on the wire: the reference's message fields, and the events that carry them.
 
-Amounts go out as JSON numbers, as the reference's clients expect; `Decimal` turns into a number only here, at the edge.
+Amounts go out as exact JSON numbers, as the reference's clients expect.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from nexgent import clock, money
+from nexgent.api.wire import number, sol_number, stamp_or_none
 from nexgent.events import registry
 from nexgent.events.services import NewEvent
 from prices import selectors as prices
@@ -17,16 +18,6 @@ from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
 from trading.models import Order, Position, Purpose, Side, State
 from trading.rules.position import PositionState
-
-
-def number(value: Decimal | None) -> float | None:
-    """A JSON number of a decimal; display only, nothing is computed from it."""
-    return None if value is None else float(value)
-
-
-def time_text(at: datetime | None) -> str | None:
-    """UTC, three decimals, Z."""
-    return None if at is None else at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def position_wire(
@@ -58,33 +49,33 @@ def position_wire(
         "purchasePrice": number(state.average),
         "purchaseAmount": number(money.tokens(state.bought_units, state.decimals)),
         "currentPrice": number(current),
-        "currentPriceUsd": number(current * usd) if usd is not None else 0,
-        "purchasePriceUsd": number(state.average * sol_usd) if sol_usd is not None else 0,
-        "positionValueUsd": number(money.sol(value) * usd) if usd is not None else 0,
-        "positionValueSol": number(money.sol(value)),
-        "profitLossUsd": number(money.sol(profit) * usd) if usd is not None else 0,
-        "profitLossSol": number(money.sol(profit)),
-        "profitLossPercent": number(percent),
-        "priceChangePercent": number(change),
+        "currentPriceUsd": number(current * usd, places=8) if usd is not None else 0,
+        "purchasePriceUsd": number(state.average * sol_usd, places=8) if sol_usd is not None else 0,
+        "positionValueUsd": number(money.sol(value) * usd, places=8) if usd is not None else 0,
+        "positionValueSol": sol_number(value),
+        "profitLossUsd": number(money.sol(profit) * usd, places=8) if usd is not None else 0,
+        "profitLossSol": sol_number(profit),
+        "profitLossPercent": number(percent, places=8),
+        "priceChangePercent": number(change, places=8),
         "currentStopLossPercentage": number(state.stop_percent),
         "peakPrice": number(state.peak),
-        "totalInvestedSol": number(money.sol(state.invested_lamports)),
+        "totalInvestedSol": sol_number(state.invested_lamports),
         "dcaCount": state.dca_count,
-        "lastDcaTime": time_text(state.last_dca_at),
+        "lastDcaTime": stamp_or_none(state.last_dca_at),
         "lowestPrice": number(state.low),
         "dcaTransactionIds": [],
-        "lastStopLossUpdate": time_text(position.updated_at),
+        "lastStopLossUpdate": stamp_or_none(position.updated_at),
         "remainingAmount": number(money.tokens(state.remaining_units, state.decimals)),
         "takeProfitLevelsHit": state.levels_hit,
         "takeProfitTransactionIds": [],
-        "lastTakeProfitTime": time_text(position.last_take_profit_at),
+        "lastTakeProfitTime": stamp_or_none(position.last_take_profit_at),
         "moonBagActivated": state.moon_bag_active,
         "moonBagAmount": None if bag is None else number(money.tokens(bag, state.decimals)),
-        "realizedProfitSol": number(money.sol(state.realised_lamports)),
+        "realizedProfitSol": sol_number(state.realised_lamports),
         "tpBatchStartLevel": state.batch_start,
         "totalTakeProfitLevels": state.total_levels,
-        "createdAt": time_text(state.opened_at),
-        "updatedAt": time_text(position.updated_at),
+        "createdAt": stamp_or_none(state.opened_at),
+        "updatedAt": stamp_or_none(position.updated_at),
         "purchaseTransactionId": str(position.opened_by_id),
         "priceState": price_state,
     }
@@ -99,7 +90,7 @@ def position_event(
             "eventType": "position_closed",
             "positionId": str(position.id),
             "closeReason": position.close_reason,
-            "realizedProfitSol": number(money.sol(state.realised_lamports)),
+            "realizedProfitSol": sol_number(state.realised_lamports),
         }
     else:
         payload = {"eventType": kind, "position": position_wire(position, state)}

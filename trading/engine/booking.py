@@ -48,6 +48,7 @@ class Opening:
     decimals: int
     epoch: int
     sol_usd: Decimal | None
+    position_id: UUID = field(default_factory=uuid7)
 
 
 @contextmanager
@@ -179,7 +180,7 @@ def open_positions(openings: Sequence[Opening], *, at: datetime) -> list[events.
         order, quote, state = opening.order, opening.quote, _opened(opening, at=at)
         values = {name: getattr(state, name) for name in positions.STATE_FIELDS}
         position = Position(
-            id=uuid7(),
+            id=opening.position_id,
             workspace_id=order.workspace_id,
             agent_id=order.agent_id,
             wallet_id=order.wallet_id,
@@ -225,7 +226,9 @@ def fill_order(order: Order, quote: Quote, *, at: datetime) -> None:
     order.lease_owner = order.lease_until = None
     order.quote = quote_json(quote)
     order.stages = order.stages | {"filled": stamp(at)}
-    order.save(update_fields=["state", "final_at", "lease_owner", "lease_until", "quote", "stages", "amount"])
+    order.save(
+        update_fields=["state", "position", "final_at", "lease_owner", "lease_until", "quote", "stages", "amount"]
+    )
     wallets.release([order.id])
 
 
