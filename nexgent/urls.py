@@ -9,6 +9,7 @@ from nexgent.accounts import alarms_api
 from nexgent.accounts import api as accounts
 from prices import api as prices
 from signals import api as signals
+from trading import services as trading
 from trading.api import history, orders, performance, positions, trades, transactions
 
 handler400 = "nexgent.api.errors.handler400"
@@ -30,7 +31,7 @@ urlpatterns = [
     path(API + "alarms", alarms_api.Alarms.as_view()),
     path(API + "agents", agents.Agents.as_view()),
     path(API + "agents/<str:agent_id>", agents.OneAgent.as_view()),
-    path(API + "agents/<str:agent_id>/config", config.Config.as_view()),
+    path(API + "agents/<str:agent_id>/config", config.Config.as_view(apply_to_open=trading.apply_to_open_positions)),
     path(API + "agents/<str:agent_id>/config/versions", config.Versions.as_view()),
     path(API + "agents/<str:agent_id>/config/versions/<int:number>", config.Version.as_view()),
     path(API + "agents/<str:agent_id>/positions", positions.AgentPositions.as_view()),

@@ -34,7 +34,7 @@ CALM_MIN = 3
 """So many candles before them say what is usual."""
 RISE_PERCENT_MIN = Decimal("0.2")
 USUAL_TIMES_MIN = Decimal("1.5")
-STRENGTHS = (Decimal(5), Decimal(3), Decimal(2), Decimal(1))
+STRENGTHS = (Decimal(5), Decimal(3), Decimal(2), Decimal("1.5"))
 """Rise over the least rise from which a signal has strength 5, 4, 3, 2; below them 1."""
 RECENT_SIGNALS = 500
 

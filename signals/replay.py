@@ -210,7 +210,7 @@ def _decisions(agent: Agent) -> list[Decision]:
     opened_by = dict(Position.objects.filter(agent=agent).values_list("id", "opened_by_id"))
     decisions = []
     for order in made:
-        entry_id = order.id if order.position_id is None else opened_by[order.position_id]
+        entry_id = opened_by[order.position_id] if order.position_id is not None else order.id
         is_sell = order.side == Side.SELL
         decided = order.plan.get("wantedLamports", order.amount)
         assert order.price_at is not None

@@ -1,7 +1,7 @@
 """Orders, fills and positions for people who operate the product: history is read, never edited.
 
 What may be done is done by the services: sell a position, lift a protection, archive an agent, end its use of a wallet
-or reset that. Agents and assignments get those actions here, because the layer of the agents knows nothing of positions.
+or reset that. Agents and assignments get those actions here, because the layer of agents knows nothing of positions.
 """
 
 from collections.abc import Callable, Sequence

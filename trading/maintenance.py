@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 
 from agents.models import Assignment
 from nexgent import clock
+from nexgent.api.wire import stamp
 from nexgent.errors import Refusal
 from nexgent.events import alarms
 from nexgent.events import services as events
@@ -95,7 +96,7 @@ def _mark(position_id: UUID, proof: list[absence.Absence] | None, *, at: datetim
             detail={
                 "agentId": str(position.agent_id),
                 "tokenAddress": position.token_id,
-                "sources": {said.source: live.time_text(said.since) for said in proof},
+                "sources": {said.source: stamp(said.since) for said in proof},
             },
             workspace_id=position.workspace_id,
             at=at,

@@ -51,7 +51,6 @@ def manual_buy(
     if done is not None:
         return done
     prices.ensure_token(mint, symbol)
-    prices.watch([mint], "signals")
     now = clock.now()
     trigger = entries.Trigger(
         mint=mint,
@@ -62,7 +61,7 @@ def manual_buy(
         wallet_id=wallet_id,
         key_text=key,
     )
-    outcomes = entries.enter(trigger, [agent_id], market.read([mint], now=now)[mint])
+    outcomes = entries.enter(trigger, [agent_id], market.ask(mint, now=now))
     if not outcomes:
         raise NotFound("agent")
     outcome = outcomes[0]
@@ -151,12 +150,11 @@ def position_override(
 
 @locks.unit_of_work
 @transaction.atomic
-def apply_to_open_positions(*, agent_id: UUID) -> int:
-    """Have an agent's open positions pin its newest configuration version; returns how many changed.
+def apply_to_open_positions(*, agent_id: UUID, config_id: UUID) -> int:
+    """Have an agent's open positions pin a configuration version of its own; returns how many changed.
 
     A position pins the version it was opened with, so this is asked for, never assumed.
     """
-    config_id = Agent.objects.values_list("config_id", flat=True).get(id=agent_id)
     wanted = Position.objects.filter(agent_id=agent_id, closed_at=None).exclude(config_id=config_id)
     changed = locks.positions(wanted.values_list("id", flat=True))
     now = clock.now()

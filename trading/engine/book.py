@@ -59,6 +59,7 @@ class Row:
     entries_on: bool
     exits_on: bool
     ordinals: dict[Purpose, int] = field(default_factory=dict)
+    is_live: bool = False
     has_sell: bool = False
     has_buy: bool = False
     tick: Tick | None = None
@@ -171,6 +172,10 @@ class Book:
         """Mints of open positions: what the feeds ask for first."""
         return [mint for mint, rows in list(self._market.members.items()) if rows]
 
+    def live_mints(self) -> list[str]:
+        """Mints held by live wallets: their prices are confirmed by the second source."""
+        return sorted({row.position.token_id for row in list(self._by_id.values()) if row.is_live})
+
     def mints_of(self, position_ids: Iterable[UUID]) -> set[str]:
         return {self._by_id[i].position.token_id for i in position_ids if i in self._by_id}
 
@@ -231,6 +236,7 @@ class Book:
             entries_on=agent.entries_live if is_live else agent.entries_simulation,
             exits_on=agent.exits_live if is_live else agent.exits_simulation,
             ordinals=ordinals,
+            is_live=is_live,
             has_sell=any(side == Side.SELL and state < 3 for _, side, state in orders),
             has_buy=any(side == Side.BUY and state < 3 for _, side, state in orders),
         )

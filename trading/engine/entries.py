@@ -220,6 +220,8 @@ def _plan(
         raise Refusal("PRICE_UNKNOWN", "There is no price for this token.")
     if now - tick.observed_at > ENTRY_MAX_AGE:
         raise Refusal("PRICE_STALE", "The price is too old for an entry.")
+    if market.is_disputed:
+        raise Refusal("SOL_USD_DISPUTED", "The sources of SOL/USD differ; entries wait.")
     order = _order(trigger, candidate, market, seed=seed, lamports=lamports, now=now)
     venue = venue_of(candidate.profile)
     request = Request(
@@ -236,6 +238,7 @@ def _plan(
     )
     quote = quote_buy(venue, request, policy.limits.max_price_impact) if venue.is_local else None
     if quote is not None and quote.delay_ms == 0 and quote.outcome is Outcome.OK:
+        order.position_id = uuid7()
         order.state, order.amount, order.final_at, order.quote = State.FILLED, quote.amount_in, now, quote_json(quote)
         order.stages |= dict.fromkeys(("quoted", "submitted", "filled"), booking.stamp(now))
         return _Planned(order, quote, 0, policy, candidate.epoch)
@@ -287,6 +290,7 @@ _ORDER_COLUMNS = (
     "agent",
     "wallet",
     "token",
+    "position",
     "config",
     "signal_id",
     "signal_type",
@@ -318,9 +322,11 @@ def _write(
 ) -> None:
     """Everything the chunk decided, each table by one statement, the lot in one pipeline; the events last."""
     filled = [
-        booking.Opening(p.order, p.quote, p.policy, market.symbol, market.decimals, p.epoch, market.sol_usd)
+        booking.Opening(
+            p.order, p.quote, p.policy, market.symbol, market.decimals, p.epoch, market.sol_usd, p.order.position_id
+        )
         for p in planned
-        if p.quote is not None
+        if p.quote is not None and p.order.position_id is not None
     ]
     waiting = [p for p in planned if p.quote is None]
     wallets.hold([wallets.NewHold(p.order.id, p.order.wallet_id, SOL_MINT, p.held_lamports, now) for p in waiting])

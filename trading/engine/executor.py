@@ -256,10 +256,10 @@ def _book(work: Work, quote: Quote) -> None:
     epoch = Wallet.objects.values_list("epoch", flat=True).get(id=order.wallet_id)
     sol_usd = work.market.sol_usd
     if position is None:
+        symbol = order.plan.get("symbol", "")
+        opening = booking.Opening(order, quote, work.policy, symbol, work.market.decimals, epoch, sol_usd)
+        order.position_id = opening.position_id
         booking.fill_order(order, quote, at=now)
-        opening = booking.Opening(
-            order, quote, work.policy, order.plan.get("symbol", ""), work.market.decimals, epoch, sol_usd
-        )
         events.append(booking.open_positions([opening], at=now))
         return
     state = state_at(order, position)

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from nexgent import money
+from nexgent import clock, money
+from nexgent.errors import NotFound
 from prices import selectors as prices
+from prices import services as feeds
 from prices.models import Token
-from prices.records import PriceTick
+from prices.records import ENTRY_MAX_AGE, PriceTick
+from trading.engine import outside
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +23,35 @@ class MarketFacts:
     latest: PriceTick | None
     depth_lamports: int | None
     sol_usd: Decimal | None
+    is_disputed: bool = False
+    """SOL/USD sources differ: entries wait."""
+
+
+def ask(mint: str, *, now: datetime) -> MarketFacts:
+    """The market of a token that somebody wants to buy; asks the feeds when the price is missing or about to be too
+    old. Outside transactions only. Raises NotFound for a token without a row.
+    """
+    known = prices.latest([mint]).get(mint)
+    if known is None or now - known.observed_at > ENTRY_MAX_AGE / 2:
+        with outside():
+            feeds.refresh([mint])
+            feeds.describe([mint])
+    feeds.watch([mint], "signals")
+    found = read([mint], now=clock.now())
+    if mint not in found:
+        raise NotFound("token")
+    return found[mint]
 
 
 def read(mints: Sequence[str], *, now: datetime) -> dict[str, MarketFacts]:
     """The market of each known token; unknown mints are absent."""
     latest = prices.latest(mints)
-    sol_usd = prices.sol_usd(now)
+    sol_usd, is_disputed = prices.sol_usd(now), prices.is_sol_usd_disputed()
     tokens = Token.objects.filter(mint__in=mints).values_list("mint", "decimals", "symbol", "facts")
     return {
-        mint: MarketFacts(decimals, symbol, latest.get(mint), _depth(facts, latest.get(mint), sol_usd), sol_usd)
+        mint: MarketFacts(
+            decimals, symbol, latest.get(mint), _depth(facts, latest.get(mint), sol_usd), sol_usd, is_disputed
+        )
         for mint, decimals, symbol, facts in tokens
     }
 

@@ -49,11 +49,14 @@ class Engine:
     def start(self) -> None:
         prices.register_sink(self.offer)
         prices.register_held(self.book.mints)
+        prices.register_held(self.book.live_mints, lane="live")
         for thread in self._threads:
             thread.start()
 
     def stop(self) -> None:
         prices.unregister_sink(self.offer)
+        prices.unregister_held(self.book.mints)
+        prices.unregister_held(self.book.live_mints)
         self._stop.set()
         with self._wake:
             self._wake.notify_all()
