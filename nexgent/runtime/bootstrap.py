@@ -17,6 +17,7 @@ import sys
 import tempfile
 import venv
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = ROOT / ".venv"
@@ -53,10 +54,10 @@ def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
 
 
-def run(*command: str | Path, **options: object) -> None:
+def run(*command: str | Path, **options: Any) -> None:
     """Run a command quietly; what it said is shown when it fails."""
     words = [str(word) for word in command]
-    result = subprocess.run(words, capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]
+    result = subprocess.run(words, capture_output=True, text=True, check=False, **options)
     if result.returncode:
         raise SetupError(f"{' '.join(words[:4])} … failed:\n{(result.stdout + result.stderr)[-2000:]}")
 

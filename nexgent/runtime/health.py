@@ -110,7 +110,7 @@ def _processes() -> dict[str, Any]:
     valkey = presence.client()
     try:
         found = presence.alive(valkey)
-        lengths = {queue: int(valkey.llen(queue)) for queue in QUEUES}  # type: ignore[arg-type]
+        lengths = {queue: int(valkey.llen(queue)) for queue in QUEUES}
     except redis.RedisError:
         missing = {"status": DEGRADED}
         return {"queue": missing, "workers": missing, "beat": missing, "websocket": {**missing, "connectionCount": 0}}

@@ -1,10 +1,11 @@
 """`make lock`: lock files from `pyproject.toml` and `package.json`, with names, versions and hashes, no addresses."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
-from nexgent.runtime.bootstrap import ROOT, UV, find_npm
+from nexgent.runtime.bootstrap import ROOT, SetupError, find_npm, find_uv, uv_index
 
 PACKAGE_LOCK = ROOT / "package-lock.json"
 _PLAIN = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-annotate", "--no-emit-index-url")
@@ -12,8 +13,11 @@ _PLAIN = ("--quiet", "--universal", "--generate-hashes", "--no-header", "--no-an
 
 def compile_lock(target: Path, *inputs: str) -> None:
     """One lock file; versions that it holds already stay where they still fit."""
-    command = [str(UV), "pip", "compile", *_PLAIN, "--python-version", "3.11", "-o", str(target), *inputs]
-    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    uv = find_uv()
+    if uv is None:
+        raise SetupError("lock files are made by uv, and it is not here")
+    command = [str(uv), "pip", "compile", *_PLAIN, "--python-version", "3.11", "-o", str(target), *inputs]
+    subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL, env={**os.environ, **uv_index()})
 
 
 def without_addresses(value: object) -> object:
@@ -29,7 +33,7 @@ def main() -> None:
     compile_lock(ROOT / "bootstrap.lock", "--group", "bootstrap", "--group", "frontend")
     path, npm = find_npm()
     command = [str(word) for word in (*npm, "install", "--package-lock-only", "--silent")]
-    subprocess.run(command, cwd=ROOT, check=True, env={"PATH": path, "HOME": str(Path.home())})
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, "PATH": path})
     text = json.dumps(without_addresses(json.loads(PACKAGE_LOCK.read_text())), indent=2)
     PACKAGE_LOCK.write_text(f"{text}\n")
 

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from nexgent.accounts import services as accounts
 from nexgent.api import errors
+from nexgent.api.rendering import dumps
 
 SENTENCE = "There is no administrator yet. Make the first one on the server: python manage.py create_admin"
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Nexgent: no administrator yet</title>
@@ -30,7 +31,7 @@ class AdministratorRequired:
             return self.get_response(request)
         if request.path_info.startswith("/api/"):
             body = errors.body_of("NO_ADMINISTRATOR", SENTENCE, None, getattr(request, "request_id", ""))
-            return HttpResponse(errors.dumps(body), status=503, content_type="application/json")
+            return HttpResponse(dumps(body), status=503, content_type="application/json")
         return HttpResponse(_PAGE, status=503)
 
     @staticmethod
