@@ -104,20 +104,8 @@ def install_packages(locks: tuple[str, ...]) -> None:
     uv = find_uv()
     if uv is not None:
         try:
-            run(
-                *(
-                    uv,
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--python",
-                    PYTHON,
-                    "--compile-bytecode",
-                    "--require-hashes",
-                    *wanted,
-                ),
-                env={**os.environ, **uv_index()},
-            )
+            install: list[str | Path] = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--compile-bytecode"]
+            run(*install, "--require-hashes", *wanted, env={**os.environ, **uv_index()})
             file.write_text(stamp)
             return
         except SetupError as problem:

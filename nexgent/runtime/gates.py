@@ -1,5 +1,6 @@
 """The static gates of `make check` that need the project itself: migrations, templates, lock files, Django's checks."""
 
+import io
 import os
 import secrets
 import sys
@@ -51,7 +52,7 @@ def main() -> int:
     django.setup()
     problems = template_problems(settings.BASE_DIR) + address_problems(settings.BASE_DIR)
     try:
-        call_command("check", verbosity=0)
+        call_command("check", verbosity=0, stdout=io.StringIO())
         call_command("makemigrations", check=True, dry_run=True, verbosity=0)
     except CommandError as problem:
         problems.append(str(problem))
