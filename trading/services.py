@@ -15,6 +15,7 @@ from agents import selectors as agents
 from agents.models import Agent
 from nexgent import clock
 from nexgent.errors import NotFound, Refusal
+from nexgent.events import alarms
 from nexgent.events import services as events
 from nexgent.ids import key_uuid
 from prices import services as prices
@@ -181,16 +182,18 @@ def _locked_position(position_id: UUID) -> Position:
 def write_off(*, position_id: UUID, reason: str, author: str) -> Position:
     """Give up an untradable position: a BURN entry and a loss, in the books, the history and P/L (D-11).
 
-    Raises Refusal NOT_UNTRADABLE unless two sources agreed that it cannot be traded, SALE_IN_PROGRESS while one is.
+    Raises Refusal NOT_UNTRADABLE unless two sources agreed that it cannot be traded, SALE_IN_PROGRESS or
+    ORDER_IN_PROGRESS while an order is on its way; a retry that waits for its time gives way.
     """
     position = _locked_position(position_id)
     if position.untradable_at is None:
         raise Refusal("NOT_UNTRADABLE", "Only a position that cannot be traded is written off.")
     if not reason.strip():
         raise Refusal("REASON_REQUIRED", "Say why the position is written off.")
-    if Order.objects.filter(position_id=position_id, side=1, state__lt=State.FILLED).exists():
-        raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.")
     now = clock.now()
+    sales.make_way(position_id, at=now)
+    if booking.has_submitted_buy(position_id):
+        raise Refusal("ORDER_IN_PROGRESS", "A buy of this position is on its way.")
     booking.cancel_open_buys(position_id, at=now, code="POSITION_CLOSING")
     mark = position.watermark
     state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
@@ -217,6 +220,7 @@ def write_off(*, position_id: UUID, reason: str, author: str) -> Position:
     positions.take(position, after, at=now)
     position.closed_at, position.close_reason = now, "write_off"
     position.save()
+    alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
     booking.publish_changed(position.id)
     events.append([live.position_event(position, after, kind="position_updated", at=now)])
     return position

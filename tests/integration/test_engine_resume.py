@@ -92,16 +92,16 @@ def test_a_dca_whose_process_dies_at_any_step_buys_once(tape, step):
 
 
 def test_a_dead_owner_that_comes_back_changes_nothing(tape):
-    outside()
+    venue = outside()
     trader = Trader(tape, profile="outside")
     trader.price("0.001")
     trader.buy("1")
     trader.wait(1)
     ghost = uuid4()
+    venue.on_quote = kill
     with pytest.raises(Killed):
-        outside().on_quote = kill
         trader.price("0.0006")
-    outside()
+    venue.on_quote = lambda request: None
     order = trader.orders(side=Side.SELL)[0]
     expire(id=order.id)
     assert leases.claim(Side.SELL, most=1, at=clock.now(), owner=ghost) == [order.id]

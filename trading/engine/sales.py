@@ -12,6 +12,7 @@ from nexgent.errors import NotFound, Refusal
 from nexgent.ids import key_uuid
 from prices import selectors as prices
 from trading.engine import booking, locks, orders, positions
+from trading.engine.points import reach
 from trading.models import OPEN_STATES, Order, Position, Purpose, Side, State
 from trading.rules.decision import Rule, Sell
 from trading.rules.position import PositionState, Tick
@@ -79,7 +80,9 @@ def _sell(
     if position.closed_at is not None:
         raise NotFound("position")
     now = clock.now()
-    _make_way(position_id, now)
+    if position.remaining_units == 0:
+        raise Refusal("SALE_IN_PROGRESS", "Everything is sold; a buy on its way is sold by the same exit.")
+    make_way(position_id, at=now)
     mark = position.watermark
     state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
     units = _units(state, wanted, tick)
@@ -98,18 +101,22 @@ def _sell(
     if not planned:
         raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.")
     booking.touch(position_id)
+    reach("sale_before_commit")
     return planned[0]
 
 
-def _make_way(position_id: UUID, now: datetime) -> None:
-    """A retry that still waits for its time gives way to a person; a sale under way does not."""
+def make_way(position_id: UUID, *, at: datetime) -> None:
+    """End a retry that still waits for its time, for a person; raises Refusal SALE_IN_PROGRESS beside a sale under way.
+
+    The caller holds the position's lock.
+    """
     waiting = Order.objects.filter(position_id=position_id, side=Side.SELL, state__in=OPEN_STATES).first()
     if waiting is None:
         return
     locks.orders([waiting.id])
     waiting.refresh_from_db()
     if waiting.state == State.PLANNED and waiting.lease_owner is None and waiting.not_before is not None:
-        orders.end(waiting, State.CANCELLED, code="SUPERSEDED", at=now)
+        orders.end(waiting, State.CANCELLED, code="SUPERSEDED", at=at)
     elif waiting.state in OPEN_STATES:
         raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.", details={"orderId": str(waiting.id)})
 
