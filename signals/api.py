@@ -18,6 +18,7 @@ from nexgent.api.throttling import limit
 from nexgent.errors import InvalidInput
 from signals import live, selectors, services
 from signals.models import Signal
+from trading.engine.points import reach
 from trading.models import Position
 
 SCOPE = "signals"
@@ -51,7 +52,9 @@ class Signals(Endpoint):
             )
             return Response(live.signal_wire(signal), status=201)
 
-        return idempotency.once(request, accept)
+        answer = idempotency.once(request, accept)
+        reach("signal_committed")
+        return answer
 
 
 class OneSignal(Endpoint):

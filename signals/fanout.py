@@ -19,6 +19,7 @@ from prices import services as prices
 from signals import eligibility
 from signals.models import Side, Signal, Verdict
 from trading.engine import entries, market, sales
+from trading.engine.points import reach
 
 log = logging.getLogger(__name__)
 BATCH = 50
@@ -45,6 +46,8 @@ def drain() -> int:
         with connection.cursor() as cursor:
             cursor.execute(_CLAIM, [BATCH])
             claimed = sorted(row[0] for row in cursor.fetchall())
+        if claimed:
+            reach("signal_claimed")
         for signal in Signal.objects.filter(id__in=claimed).order_by("id"):
             answer(signal)
             answered += 1
@@ -61,11 +64,13 @@ def answer(signal: Signal) -> None:
         reasons = {agent_id: found or ("dry_run",) for agent_id, found in reasons.items()}
     skipped = [(signal.id, agent_id, list(found), None, now) for agent_id, found in sorted(reasons.items()) if found]
     insert(Verdict, _VERDICT, skipped, conflict="ON CONFLICT DO NOTHING")
+    reach("verdict_skips_written")
     eligible = sorted(agent_id for agent_id, found in reasons.items() if not found)
     if eligible and signal.side == Side.SELL:
         _sell(signal, eligible)
     elif eligible:
         _buy(signal, eligible, now)
+    reach("signal_answered")
     Signal.objects.filter(id=signal.id).update(drained_at=clock.now(), lease_until=None)
 
 

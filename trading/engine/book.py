@@ -22,6 +22,7 @@ from django.db import connection
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
+from trading.engine.points import reach
 from trading.models import Order, Position, Purpose, Side
 from trading.rules import vector
 from trading.rules.decide import watch
@@ -359,6 +360,7 @@ class Book:
     def _save(self, rows: Sequence[Row], at: datetime) -> None:
         # Without the lock: a pass must not wait for this, and a peak that rises meanwhile is saved next time.
         states = [(row.position.id, self.state_of(row)) for row in rows if self._slots.rows[row.index] is row]
+        reach("watermark_saving")
         with connection.cursor() as cursor:
             cursor.execute(
                 _SAVE,

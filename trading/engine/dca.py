@@ -8,6 +8,7 @@ from nexgent.money import SOL_MINT
 from trading import selectors
 from trading.engine import booking, orders, pauses, positions, succession
 from trading.engine.market import MarketFacts
+from trading.engine.points import reach
 from trading.models import Order, Position, State
 from trading.rules import sizing
 from trading.rules.decision import Buy
@@ -69,4 +70,5 @@ def size_dca(order: Order, position: Position, state: PositionState, market: Mar
     order.plan = order.plan | {"wantedLamports": command.lamports}
     order.save(update_fields=["amount", "plan"])
     wallets.hold([wallets.NewHold(order.id, position.wallet_id, SOL_MINT, order.amount + fees, now)])
+    reach("dca_held")
     return True

@@ -17,6 +17,7 @@ from nexgent import clock
 from nexgent.events import alarms
 from trading.engine import leases
 from trading.engine.executor import execute
+from trading.engine.points import reach
 from trading.models import Side
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ class Drain:
         with self._lock:
             while not self._stopping.is_set() and (free := self._threads - len(self.in_hand)) > 0:
                 claimed = leases.claim(self.side, most=free, at=clock.now())
+                if claimed:
+                    reach("order_claimed")
                 for order_id in claimed:
                     self.in_hand.add(order_id)
                     self._pool.submit(self._run, order_id)

@@ -28,6 +28,7 @@ from prices.records import ENTRY_MAX_AGE
 from trading import selectors
 from trading.engine import booking, locks, orders, pauses
 from trading.engine.market import MarketFacts
+from trading.engine.points import reach
 from trading.engine.quoting import quote_buy
 from trading.models import Order, Purpose, Side, State
 from trading.rules import sizing, token_gate, validation
@@ -92,6 +93,7 @@ def enter(
     for start in range(0, len(ordered), CHUNK):
         chunk = ordered[start : start + CHUNK]
         outcomes += _enter_chunk(trigger, chunk, market, journal or Journal(), seed_of or _seed)
+        reach("entry_committed")
     return outcomes
 
 
@@ -343,3 +345,5 @@ def _write(
         bell.task(orders.ENTRIES_DRAIN[0], queue=orders.ENTRIES_DRAIN[1])
     if filled:
         booking.publish_filled([opening.order.id for opening in filled])
+    if planned:
+        reach("entry_before_commit")

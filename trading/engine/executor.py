@@ -25,6 +25,7 @@ from trading.engine import booking, locks, orders, outside, positions, successio
 from trading.engine import market as markets
 from trading.engine.dca import postpone, size_dca
 from trading.engine.market import MarketFacts
+from trading.engine.points import reach
 from trading.engine.quoting import quote_buy
 from trading.models import Order, Position, Purpose, Side, State, Watermark
 from trading.rules import impact
@@ -61,15 +62,20 @@ def execute(order_id: UUID, owner: UUID) -> None:
     market = markets.read([mint], now=clock.now())[mint]
     work = _begin(order_id, owner, market)
     if work is None:
+        reach("order_finished_at_once")
         return
+    reach("order_begun")
     try:
         if work.order.state != State.SUBMITTED:
             with outside():
                 quote = _gated_quote(work)
+            reach("quoted")
             if not _submitted(work, quote, owner):
                 return
+            reach("submitted_committed")
             with outside():
                 work.venue.submit(_request(work), quote)
+            reach("venue_called")
         assert work.quote is not None
         _wait_for(work.order.lands_at)
         with outside():
@@ -77,7 +83,9 @@ def execute(order_id: UUID, owner: UUID) -> None:
     except Refusal as refusal:
         _fail(order_id, owner, refusal)
         return
+    reach("resolved")
     _settle(order_id, owner, final, market)
+    reach("settled")
 
 
 @locks.unit_of_work
@@ -247,6 +255,7 @@ def _settle(order_id: UUID, owner: UUID, quote: Quote, market: MarketFacts) -> N
     found = _locked(order_id, owner)
     if found is not None:
         _book(_work(*found, market), quote)
+        reach("before_settle_commit")
 
 
 def _book(work: Work, quote: Quote) -> None:

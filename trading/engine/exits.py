@@ -12,6 +12,7 @@ from nexgent.events import services as events
 from trading import live
 from trading.engine import locks, orders, positions, succession
 from trading.engine.book import Book, Row
+from trading.engine.points import reach
 from trading.models import Position
 from trading.rules import decide as rules
 from trading.rules.decision import Buy, Consume, Hold, Rule, Sell
@@ -33,7 +34,9 @@ def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> int:
             consumed += answer
     if not intents:
         return consumed
+    reach("exit_decided")
     orders.plan(intents, at=now)
+    reach("exit_planned")
     for intent in intents:
         book.mark_ordered(intent.position.id, is_sell=isinstance(intent.command, Sell))
     return consumed + len(intents)

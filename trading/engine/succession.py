@@ -8,6 +8,7 @@ from datetime import datetime
 
 from nexgent.money import exact
 from trading.engine import booking, orders, positions
+from trading.engine.points import reach
 from trading.models import Order, Position, Purpose
 from trading.rules import apply as apply_rules
 from trading.rules import decide as rules
@@ -80,6 +81,7 @@ def _plan(position: Position, state: PositionState, command: Sell | Buy, order: 
         ordinal=orders.next_ordinal(position.id, purpose),
     )
     orders.plan([intent], at=at)
+    reach("follow_planned")
 
 
 def sell_late(position: Position, state: PositionState, *, at: datetime) -> None:
@@ -126,3 +128,4 @@ def again(
         not_before=not_before,
     )
     orders.plan([intent], at=at)
+    reach("again_planned")

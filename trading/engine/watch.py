@@ -20,6 +20,7 @@ from prices import services as prices
 from prices.records import PriceTick
 from trading.engine import booking, exits, recovery
 from trading.engine.book import Book
+from trading.engine.points import reach
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 1.0
@@ -93,6 +94,7 @@ class Engine:
         now = clock.now()
         if is_check:
             self.book.follow()
+            reach("book_loaded")
             recovery.beat(self._owner, watched=len(self.book))
         elif changed:
             self.book.reload(changed)
