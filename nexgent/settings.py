@@ -8,25 +8,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from celery.schedules import crontab
 
-from nexgent.runtime import environment, logs
+from nexgent.runtime import environment, logs, processes
 from nexgent.runtime.embedded import EmbeddedServers
 
 BASE_DIR = environment.PROJECT_DIR
 ENV = environment.load()
 DATA_DIR = ENV.nexgent_data_dir
 PRODUCTION = ENV.nexgent_env == "production"
-
-
-def _process_kind(words: list[str]) -> str:
-    """Which process this is (web, exits, entries, prices, default, beat, command), read from its command line."""
-    if "celery" in words[0] and "beat" in words:
-        return "beat"
-    if "celery" in words[0] and "worker" in words:
-        return words[words.index("-Q") + 1] if "-Q" in words else "default"
-    return "web" if words[1:2] == ["web"] else "command"
-
-
-PROCESS = os.environ.get("NEXGENT_PROCESS") or _process_kind(sys.argv)
+PROCESS = os.environ.get("NEXGENT_PROCESS") or processes.kind_of(sys.argv)
 
 # --- PostgreSQL and Valkey -------------------------------------------------------------------------------------------
 
@@ -248,7 +237,6 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
     "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
-    "trading.sweep": _every(3600, "trading.sweep", "default", expires=600),
     "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),
 }
 # A worker that is gone leaves at most so many messages of beat in its queue; more are not sent.

@@ -2,9 +2,6 @@
 
 from celery import shared_task
 
-from nexgent import clock
-from nexgent.accounts import services as accounts
-from nexgent.api import idempotency
 from trading import maintenance
 from trading.engine.drains import drain_of
 from trading.engine.role import check_exits
@@ -37,10 +34,3 @@ def untradable() -> None:
     """Mark positions that cannot be traded, and close what agents left behind."""
     maintenance.mark_untradable()
     maintenance.close_left_behind()
-
-
-@shared_task(name="trading.sweep")
-def sweep() -> None:
-    """Delete answers kept for repeated requests after 24 hours, and counters of failed sign-ins after a day."""
-    idempotency.sweep(now=clock.now())
-    accounts.login_guards_sweep(now=clock.now())
