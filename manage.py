@@ -10,6 +10,9 @@ if __name__ == "__main__":
 
         main(sys.argv[1])
         sys.exit()
+    from nexgent.runtime import startup
+
+    startup.begin(sys.argv)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
     from django.core.management import execute_from_command_line
 

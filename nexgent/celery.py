@@ -1,12 +1,17 @@
 """The Celery application. Tasks are thin: they call a service and hold no state."""
 
 import os
+import sys
 import warnings
 from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning
 from celery.signals import beat_init, setup_logging, worker_ready
+
+from nexgent.runtime import startup
+
+startup.begin(sys.argv)
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
 # `make check` has run them; in every worker they would cost a second of each start.
@@ -30,4 +35,5 @@ def _announce(**_: Any) -> None:
     """Other processes see this one in health (`nexgent.runtime.presence`)."""
     from nexgent.runtime import presence
 
+    startup.end()
     presence.announce()

@@ -19,6 +19,15 @@ COMMANDS = {
 }
 
 
+def kind_of(words: list[str]) -> str:
+    """Which process a command line starts: one of ours, or "command"."""
+    if "celery" in words[0] and "beat" in words:
+        return "beat"
+    if "celery" in words[0] and "worker" in words:
+        return words[words.index("-Q") + 1] if "-Q" in words else "default"
+    return "web" if words[1:2] == ["web"] and words[0].endswith("manage.py") else "command"
+
+
 def argv(name: str) -> list[str]:
     """The words that start a process with this interpreter; no scripts, their first line has a length limit."""
     program, *words = shlex.split(COMMANDS[name])

@@ -1,14 +1,16 @@
 """The processes are the same wherever they are started from, and know which they are."""
 
+import gc
 import re
 
 import pytest
 
 from nexgent import settings
+from nexgent.runtime import startup
 from nexgent.runtime.bootstrap import LOCKS, VENDORED
 from nexgent.runtime.environment import PROJECT_DIR
 from nexgent.runtime.gates import address_problems, template_problems
-from nexgent.runtime.processes import COMMANDS, argv
+from nexgent.runtime.processes import COMMANDS, argv, kind_of
 
 DESIGNED = {
     "web": "manage.py web",
@@ -53,13 +55,13 @@ def test_a_process_knows_its_kind_and_pool_from_its_command_line(name):
     words = argv(name)[1:]
     line = ["/x/site-packages/celery/__main__.py", *words[2:]] if words[0] == "-m" else words
 
-    assert settings._process_kind(line) == name
+    assert kind_of(line) == name
     assert settings.POOL_SIZE[name] >= 2
 
 
 def test_other_commands_use_no_pool():
-    assert settings._process_kind(["manage.py", "migrate"]) == "command"
-    assert settings._process_kind(["/usr/bin/pytest", "web"]) == "command"
+    assert kind_of(["manage.py", "migrate"]) == "command"
+    assert kind_of(["/usr/bin/pytest", "web"]) == "command"
     assert "command" not in settings.POOL_SIZE
 
 
@@ -90,3 +92,17 @@ def test_what_the_front_end_copies_is_locked():
     packages = {re.match(r"(?:@[^/]+/)?[^/]+", source)[0] for source in VENDORED.values()}
 
     assert {package: f'"node_modules/{package}"' in locked for package in packages} == dict.fromkeys(packages, True)
+
+
+def test_a_process_of_ours_collects_no_garbage_until_it_has_started():
+    try:
+        startup.begin(["manage.py", "migrate"])
+        assert gc.isenabled()
+        startup.begin(["manage.py", "web"])
+        assert not gc.isenabled()
+    finally:
+        startup.end()
+
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import get_resolver
 
-from nexgent.runtime import presence
+from nexgent.runtime import presence, startup
 
 
 class Command(BaseCommand):
@@ -24,6 +24,7 @@ class Command(BaseCommand):
         application = get_default_application()
         _ = get_resolver().url_patterns  # every route imported now, not by the first visitor
         web = server.build(application, host=host, port=port)
+        startup.end()
         presence.announce(lambda: {"sockets": len(web.sockets())})
         web.run()
         if web.failure:
