@@ -51,7 +51,10 @@ class Row:
     is_stale: bool
     gain: Decimal | None
     value: int | None
+    cost: int
     profit: int | None
+    profit_percent: Decimal | None
+    """Of what the remaining units cost, fees included."""
     realised: int
     sold_percent: int
     has_stop: bool
@@ -104,7 +107,9 @@ def row(position: Position, tick: PriceTick | None, *, now: datetime) -> Row:
     stop_percent = mark.stop_percent if stop_now is None else stop_now.stop_percent
     stop_price = average * (HUNDRED + stop_percent) / HUNDRED
     upcoming = _next_level(position, policy)
-    value = None if price is None else money.value_lamports(position.remaining_units, price, position.decimals)
+    cost, units, decimals = position.cost_lamports, position.remaining_units, position.decimals
+    value = None if price is None else money.value_lamports(units, price, decimals)
+    profit = None if price is None else pnl.unrealised(units, price, decimals, cost)
     return Row(
         id=position.id,
         agent_id=position.agent_id,
@@ -118,9 +123,9 @@ def row(position: Position, tick: PriceTick | None, *, now: datetime) -> Row:
         is_stale=tick is not None and not prices.is_fresh(tick, now=now, max_age=EXIT_MAX_AGE),
         gain=None if price is None else gain_percent(average, price),
         value=value,
-        profit=None
-        if price is None
-        else pnl.unrealised(position.remaining_units, price, position.decimals, position.cost_lamports),
+        cost=cost,
+        profit=profit,
+        profit_percent=None if profit is None or not cost else profit * HUNDRED / cost,
         realised=position.realised_lamports,
         sold_percent=(position.bought_units - position.remaining_units) * 100 // (position.bought_units or 1),
         has_stop=stop_now is not None,

@@ -1,5 +1,6 @@
 // What the socket sends, before htmx swaps it: a fragment whose target is not on this page is dropped, a new row that is
-// already here is not inserted twice, and a price that moved flashes in its direction.
+// already here is not inserted twice, and a price that moved flashes in its direction. The swap style "morph" changes what
+// differs and keeps focus, scroll and open menus (Idiomorph's own htmx extension would claim all other styles too).
 (() => {
   const targetOf = (part) => {
     const how = part.getAttribute("hx-swap-oob") || "";
@@ -24,6 +25,10 @@
         else flash(part, target);
       }
       return box.innerHTML;
+    },
+    isInlineSwap: (style) => style === "morph",
+    handleSwap(style, target, fragment) {
+      return style === "morph" && Idiomorph.morph(target, fragment.children, { morphStyle: "outerHTML" });
     },
   });
 })();

@@ -35,7 +35,7 @@ export async function refresh() {
   clearTimeout(retry);
   const socket = document.getElementById("socket");
   try {
-    await htmx.ajax("GET", "/", { target: "#live", swap: "morph:outerHTML" });
+    await htmx.ajax("GET", "/", { target: "#live", swap: "morph" });
   } catch {
     // The server does not answer: said below, tried again.
   }

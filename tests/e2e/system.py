@@ -101,6 +101,7 @@ def running() -> Iterator[System]:
             "ADMIN_PASSWORD": PASSWORD,
             "PRICE_FEEDS": "jupiter",
             "JUPITER_API_URL": market.url,
+            "JUPITER_API_KEY": "jup-key-of-the-stand-in-4711",  # without one the budget is that of the free tier
             "JUPITER_RATE": "600",
             "PYTH_API_URL": market.url,
             "DEXSCREENER_API_URL": market.url,
@@ -119,7 +120,8 @@ def running() -> Iterator[System]:
         ready = threading.Event()
         threading.Thread(target=_listen, args=(process, system, ready), daemon=True).start()
         try:
-            if not ready.wait(START_SECONDS):
+            wait_until(lambda: ready.is_set() or process.poll() is not None, seconds=START_SECONDS)
+            if not ready.is_set():
                 raise AssertionError("the product did not start:\n" + "\n".join(system.said))
             system.sign_in()
             yield system

@@ -94,10 +94,11 @@ def plain(value: Decimal | None) -> str:
 
 @register.filter
 def trend(value: Decimal | int | None) -> str:
-    """The class of a number that may rise or fall."""
-    if value is None or not value:
+    """The class of lamports (int) or a percentage that may rise or fall; what is shown as zero does neither."""
+    shown, places = (money.sol(value), SOL_PLACES) if isinstance(value, int) else (value, 2)
+    if shown is None or _is_shown_as_zero(shown, places):
         return "flat"
-    return "up" if value > 0 else "down"
+    return "up" if shown > 0 else "down"
 
 
 @register.filter
