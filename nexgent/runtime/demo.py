@@ -46,6 +46,7 @@ def prepare() -> None:
         begin_synthetic()
         stdout_say("Demo on a MADE-UP market: the live feed does not answer. Every price is of source 'synthetic'.")
     else:
+        begin_live()
         stdout_say(f"Demo on the live market ({settings.JUPITER_API_URL}); the money is simulated.")
     made = make_agents(workspace_id=owner.workspace_id, user_id=owner.user_id)
     snapshots.capture()
@@ -81,6 +82,13 @@ def choose_market() -> str:
     asker.start()
     asker.join(PATIENCE_SECONDS)
     return LIVE if answered.is_set() else SYNTHETIC
+
+
+def begin_live() -> int:
+    """Have the well-known tokens described before their prices are polled, which leaves a keyless budget no call to
+    spare; number of tokens described."""
+    storage.ensure_rows(settings.DEMO_TOKENS)
+    return prices.describe(settings.DEMO_TOKENS)
 
 
 def begin_synthetic() -> int:

@@ -39,6 +39,7 @@ def settled(settings, tmp_path):
     settings.PRICE_FEEDS = ("jupiter",)
     settings.JUPITER_API_KEY = ""
     settings.JUPITER_API_URL = NOBODY
+    settings.SOLANA_RPC_URLS = (NOBODY,)
     registry.forget()
     yield settings
     registry.forget()
@@ -127,6 +128,17 @@ def test_a_live_market_keeps_its_feeds_and_makes_nothing_up(owner, settled, jupi
     assert (settled.DEMO_MARKET, settled.PRICE_FEEDS) == ("live", ("jupiter",))
     assert (LatestPrice.objects.count(), Candle.objects.count()) == (0, 0)
     assert momentum.tokens() == list(settled.DEMO_TOKENS)
+
+
+def test_the_tokens_of_a_live_market_are_described_before_anybody_polls(owner, settled, jupiter):
+    for mint in settled.DEMO_TOKENS:
+        jupiter.token(mint, symbol="KNOWN", decimals=6)
+
+    demo.prepare()
+
+    known = Token.objects.filter(mint__in=settled.DEMO_TOKENS, facts_at__isnull=False)
+    assert set(known.values_list("mint", "symbol", "decimals")) == {(m, "KNOWN", 6) for m in settled.DEMO_TOKENS}
+    assert [path for path, _, _ in jupiter.requests] == ["/price/v3", "/tokens/v2/search"]
 
 
 def test_a_made_up_market_is_labelled_and_has_a_past(owner):
