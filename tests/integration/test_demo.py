@@ -195,6 +195,7 @@ def test_agents_buy_on_a_momentum_signal(owner):
 
 def test_a_rise_is_told_once_however_often_it_is_looked_at(owner):
     mint = new_mint()
+    Token.objects.create(mint=mint, symbol="KNOWN", facts_at=clock.now())
     _rise(mint)
 
     first = momentum.emit(workspace_id=owner.workspace_id, mints=[mint])
