@@ -3,13 +3,18 @@
 `.env.example` has a test of its own beside the environment (`tests/unit/test_environment.py`).
 """
 
+import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any, get_args
 
 import pytest
+from pydantic import BaseModel
 
+from agents import config
 from agents.templates import DCA, LADDERS
 from docs.draw_curves import CURVES, IMAGES
 from nexgent.money import LAMPORTS_PER_SOL, units_for, value_lamports
@@ -100,6 +105,36 @@ def test_every_route_of_the_api_is_described():
     assert len(routes) > 25
     assert sorted(first for first in firsts if f"/{first}" not in described) == []
     assert sorted(last for last in lasts if last not in described) == []
+
+
+def test_every_key_of_a_configuration_is_described_with_its_default():
+    rows = re.findall(
+        r"^\| `([\w.\[\]]+)` \| [^|]+ \| (?:`([^`]*)`|([^|]*)) \|$", text_of("docs/configuration.md"), re.M
+    )
+    documented = {key: default for key, default, _ in rows}
+    stored = dict(_leaves(config.DEFAULTS))
+
+    assert sorted(stored) == sorted(key for key, default in documented.items() if default or key == "takeProfit.levels")
+    for key, value in stored.items():
+        assert key == "takeProfit.levels" or json.loads(documented[key]) == value, key
+    described = "\n".join(documented) + text_of("docs/configuration.md")
+    assert [name for name in _wire_names(config.TradingConfig) if name not in described] == []
+
+
+def _leaves(section: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in section.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def _wire_names(section: type[BaseModel]) -> Iterator[str]:
+    for field in section.model_fields.values():
+        yield field.alias or ""
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if isinstance(inner, type) and issubclass(inner, BaseModel):
+                yield from _wire_names(inner)
 
 
 def test_the_presets_are_those_of_the_code():
