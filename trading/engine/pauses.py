@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import connection
 from django.db.models import Sum
 
 from agents.models import Assignment
+from nexgent import money
 from nexgent.ids import uuid7
+from prices.models import LatestPrice
 from trading.models import Position, ProtectionLock
 from trading.rules import protections as rules
 from trading.rules.policy import Protections
@@ -63,7 +66,43 @@ def _history(agent_id: UUID, protections: Protections, now: datetime) -> rules.H
     return rules.History(
         trades=trades,
         equity_lamports=int(open_cost or 0) + _free_sol(agent_id),
-        realised_today_lamports=sum(trade.profit_lamports for trade in trades if trade.closed_at >= midnight),
+        realised_today_lamports=_realised_since(agent_id, midnight) if protections.daily_loss is not None else 0,
+        unrealised_lamports=_unrealised(agent_id) if protections.daily_loss is not None else 0,
+    )
+
+
+_REALISED = """
+SELECT coalesce(sum(lamports), 0) FROM (
+    SELECT f.realised_lamports AS lamports FROM trading_fill f JOIN trading_order o ON o.id = f.order_id
+    WHERE o.agent_id = %(agent)s AND o.side = 1 AND f.at >= %(since)s
+    UNION ALL
+    SELECT p.realised_lamports - coalesce((SELECT sum(f.realised_lamports) FROM trading_fill f
+        JOIN trading_order o ON o.id = f.order_id WHERE o.position_id = p.id AND o.side = 1), 0)
+    FROM trading_position p
+    WHERE p.agent_id = %(agent)s AND p.closed_at >= %(since)s AND p.close_reason = 'write_off'
+) AS today
+"""
+
+
+def _realised_since(agent_id: UUID, since: datetime) -> int:
+    """Profit of every sale since then, parts included, and the loss of what was written off."""
+    with connection.cursor() as cursor:
+        cursor.execute(_REALISED, {"agent": agent_id, "since": since})
+        return int(cursor.fetchone()[0])
+
+
+def _unrealised(agent_id: UUID) -> int:
+    """Value less cost of the open positions at the last stored prices (a lock is held: Valkey is not asked)."""
+    held = list(
+        Position.objects.filter(agent_id=agent_id, closed_at=None).values_list(
+            "token_id", "remaining_units", "decimals", "cost_lamports"
+        )
+    )
+    prices = dict(LatestPrice.objects.filter(token__in=[row[0] for row in held]).values_list("token_id", "price_sol"))
+    return sum(
+        money.value_lamports(units, prices[mint], decimals) - cost
+        for mint, units, decimals, cost in held
+        if mint in prices
     )
 
 
