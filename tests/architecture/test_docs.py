@@ -198,3 +198,13 @@ def test_every_decision_is_listed_once():
 
     assert listed == sorted(path.name for path in (PROJECT_DIR / "docs/adr").glob("0*.md"))
     assert [int(name[:4]) for name in listed] == list(range(1, len(listed) + 1))
+
+
+def test_every_command_that_is_named_exists():
+    text = "\n".join(page.read_text() for page in PAGES)
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.M))
+    ours = {path.stem for path in PROJECT_DIR.glob("**/management/commands/[a-z]*.py") if ".venv" not in path.parts}
+
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M))
+    assert {"run", "test", "demo", "check"} <= named <= targets
+    assert set(re.findall(r"manage\.py ([a-z_]+)", text)) <= ours | {"migrate", "shell"}
