@@ -334,7 +334,7 @@ def _plan_retry(order: Order, position: Position, *, at: datetime) -> None:
             workspace_id=position.workspace_id,
             at=at,
         )
-    if order.purpose in _STUBBORN:
+    if order.purpose in _STUBBORN or order.plan["part"] > 1:  # no rule asks for the rest of a split exit again
         succession.again(
             order,
             position,
