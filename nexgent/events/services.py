@@ -14,6 +14,7 @@ from uuid import UUID
 import orjson
 from django.db import connection, transaction
 
+from nexgent import rows
 from nexgent.events import bell
 from nexgent.events.channels import EVENTS
 
@@ -25,7 +26,7 @@ KEPT = timedelta(days=7)
 _APPEND = """
 WITH given AS (
     SELECT g.*, row_number() OVER (PARTITION BY stream_id ORDER BY ordinal) AS place
-    FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::timestamptz[]) WITH ORDINALITY
+    FROM unnest(%b::uuid[], %b::text[], %b::text[], %b::timestamptz[]) WITH ORDINALITY
          AS g(stream_id, type, payload, at, ordinal)
 ), counted AS (
     SELECT stream_id, count(*) AS events FROM given GROUP BY stream_id
@@ -64,7 +65,7 @@ def append(events: Sequence[NewEvent]) -> None:
     """
     if not events:
         return
-    cursor = connection.cursor()
+    cursor = rows.cursor()
     cursor.execute(
         _APPEND,
         [
@@ -73,6 +74,7 @@ def append(events: Sequence[NewEvent]) -> None:
             [orjson.dumps(event.payload).decode() for event in events],
             [event.at for event in events],
         ],
+        prepare=True,
     )
 
     def announce() -> None:
