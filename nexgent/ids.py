@@ -12,7 +12,11 @@ def uuid7() -> uuid.UUID:
     random = int.from_bytes(os.urandom(10), "big")
     milliseconds = time.time_ns() // 1_000_000
     return uuid.UUID(
-        int=(milliseconds << 80) | (0x7 << 76) | ((random >> 68 & 0xFFF) << 64) | (0b10 << 62) | (random & ((1 << 62) - 1))
+        int=(milliseconds << 80)
+        | (0x7 << 76)
+        | ((random >> 68 & 0xFFF) << 64)
+        | (0b10 << 62)
+        | (random & ((1 << 62) - 1))
     )
 
 

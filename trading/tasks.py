@@ -4,7 +4,7 @@ from celery import shared_task
 
 from trading import maintenance
 from trading.engine.drains import drain_of
-from trading.engine.role import check_exits
+from trading.engine.processes import check_exits
 from trading.models import Side
 from trading.performance.snapshots import capture
 

@@ -127,8 +127,9 @@ def prepare_database(url: str, data_dir: Path) -> None:
                 raise SystemExit(f"DATABASE_URL: PostgreSQL 15 or newer is needed, this is {version // 10_000}.")
             if not os.environ.get("NEXGENT_DEMO") and is_prepared(connection, stamp):
                 return
+            files = code_state()  # before: a migration added meanwhile was not applied
             prepare()
-            stamp.write_text(state_of(connection))
+            stamp.write_text(state_of(connection, files))
     except psycopg.OperationalError as problem:
         raise SystemExit(f"DATABASE_URL: PostgreSQL does not answer: {problem}") from None
 
@@ -144,12 +145,16 @@ def is_prepared(connection: "psycopg.Connection[tuple[object, ...]]", stamp: Pat
     return bool(row and row[0])
 
 
-def state_of(connection: "psycopg.Connection[tuple[object, ...]]") -> str:
-    """A hash of what could make a migration necessary: our migrations, the locked packages, what the database had."""
+def code_state() -> list[object]:
+    """What of the code could make a migration necessary: our migrations and the locked packages."""
     ours = sorted(str(path.relative_to(PROJECT_DIR)) for path in migration_files(PROJECT_DIR))
-    packages = (PROJECT_DIR / "requirements.lock").read_text()
+    return [ours, (PROJECT_DIR / "requirements.lock").read_text()]
+
+
+def state_of(connection: "psycopg.Connection[tuple[object, ...]]", code: list[object] | None = None) -> str:
+    """A hash of the code's state and of the migrations that the database had."""
     applied = connection.execute("SELECT app, name FROM django_migrations ORDER BY app, name").fetchall()
-    return hashlib.sha256(json.dumps([ours, packages, applied]).encode()).hexdigest()
+    return hashlib.sha256(json.dumps([*(code or code_state()), applied]).encode()).hexdigest()
 
 
 def migration_files(root: Path) -> Iterator[Path]:

@@ -127,7 +127,7 @@ def row(position: Position, tick: PriceTick | None, *, now: datetime) -> Row:
         profit=profit,
         profit_percent=None if profit is None or not cost else profit * HUNDRED / cost,
         realised=position.realised_lamports,
-        sold_percent=(position.bought_units - position.remaining_units) * 100 // (position.bought_units or 1),
+        sold_percent=_rounded_percent(position.bought_units - units, position.bought_units),
         has_stop=stop_now is not None,
         is_guarded=agents.exits_on(agent),
         stop_percent=stop_percent,
@@ -143,6 +143,10 @@ def row(position: Position, tick: PriceTick | None, *, now: datetime) -> Row:
         is_closing=bool(getattr(position, "is_closing", False)),
         is_untradable=position.untradable_at is not None,
     )
+
+
+def _rounded_percent(part: int, whole: int) -> int:
+    return (part * 200 + whole) // (whole * 2) if whole else 0
 
 
 def _next_level(position: Position, policy: Policy) -> LadderLevel | None:

@@ -127,7 +127,8 @@ def signal_command(request: Any, key: str) -> str:
     signal = {"tokenAddress": EXAMPLE_MINT, "symbol": "BONK", "signalType": "Manual", "signalStrength": 5}
     return (
         f"curl {base}/api/v1/trading-signals \\\n"
-        f"  -H 'X-API-Key: {key}' -H 'Content-Type: application/json' \\\n"
+        f"  -H 'X-API-Key: {key}' \\\n"
+        f"  -H 'Content-Type: application/json' \\\n"
         f"  -d '{orjson.dumps(signal).decode()}'"
     )
 

@@ -110,7 +110,8 @@ def test_few_queries_however_many_trades(trader, django_assert_num_queries):
         closed(trader, price)
 
     with django_assert_num_queries(4):  # wallets, open positions, balances, closed trades
-        selectors.summary(agent_id=trader.agent.id)
+        found = selectors.summary(agent_id=trader.agent.id)
+    assert found.closed_trades == 3
 
 
 def test_statistics_of_three_trades(trader):

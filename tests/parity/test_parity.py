@@ -1,4 +1,6 @@
-"""The rules loop and the engine decide alike: every decision, every trade, every lamport; the books balance after each."""
+"""The rules loop and the engine decide alike: every decision, every trade, every lamport; the books balance after
+each.
+"""
 
 from collections import Counter
 

@@ -1,4 +1,6 @@
-"""Vector family lifecycle: entry, then a list of price ticks, through the whole engine: service, order, ledger, position."""
+"""Vector family lifecycle: entry, then a list of price ticks, through the whole engine: service, order, ledger,
+position.
+"""
 
 from decimal import Decimal
 from typing import Any

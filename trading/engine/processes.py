@@ -6,16 +6,21 @@ from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
 from trading.engine import drains
-from trading.engine.role import Role
 from trading.models import Side
 
-_role: Role | None = None
+_role: Any = None
 
 
 def connect() -> None:
     """Listen to the worker's start and stop; processes that are no workers never hear them."""
     worker_ready.connect(_start, weak=False, dispatch_uid="trading.start")
     worker_shutting_down.connect(_stop, weak=False, dispatch_uid="trading.stop")
+
+
+def check_exits() -> None:
+    """The check of all open positions, each second: heals lost bells, runs the rules of time. Nothing on a standby."""
+    if _role is not None and _role.engine is not None:
+        _role.engine.check()
 
 
 def _start(sender: Any = None, **_: Any) -> None:
@@ -26,6 +31,8 @@ def _start(sender: Any = None, **_: Any) -> None:
     if kind == "entries":
         drains.drain_of(Side.BUY).drain()
     if kind in ("prices", "exits"):
+        from trading.engine.role import Role  # NumPy comes with it: only where it is needed
+
         _role = Role(is_standby=kind == "exits", on_active=lambda: _consume_prices(sender))
         _role.start()
 

@@ -23,19 +23,6 @@ TRY_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0
 """How long an exits process waits for a prices process before it takes the role over."""
 
-_engine: Engine | None = None
-
-
-def engine() -> Engine | None:
-    """The active engine of this process, if it holds the role."""
-    return _engine
-
-
-def check_exits() -> None:
-    """The check of all open positions, each second: heals lost bells, runs the rules of time. Nothing on a standby."""
-    if _engine is not None:
-        _engine.check()
-
 
 class Role:
     """Holds or waits for the engine role until stopped."""
@@ -46,6 +33,8 @@ class Role:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-role", daemon=True)
         self._free_since: float | None = None
+        self.engine: Engine | None = None
+        """The active engine, while this process holds the role."""
 
     def start(self) -> None:
         self._thread.start()
@@ -100,7 +89,7 @@ class Role:
             while not self._stop.wait(TRY_SECONDS):
                 own.execute("SELECT 1")  # the lock lives as long as this session
         finally:
-            _engine = None
+            self.engine = None
             prices.stop_feeds()
             engine.stop()
 

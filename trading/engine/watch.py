@@ -32,7 +32,7 @@ class Engine:
 
     def __init__(self) -> None:
         self.book = Book()
-        self._owner = uuid7()
+        self.owner = uuid7()
         self._inbox: dict[str, PriceTick] = {}
         self._changed: set[UUID] = set()
         self._check_wanted = True
@@ -95,7 +95,7 @@ class Engine:
         if is_check:
             self.book.follow()
             reach("book_loaded")
-            recovery.beat(self._owner, watched=len(self.book))
+            recovery.beat(self.owner, watched=len(self.book))
         elif changed:
             self.book.reload(changed)
         moved = self.book.take_prices(ticks.values())
