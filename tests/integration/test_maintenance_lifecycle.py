@@ -152,7 +152,7 @@ def test_positions_of_agents_at_work_are_left_alone(trader):
     assert Order.objects.filter(purpose=Purpose.MANUAL).count() == 0
 
 
-def test_a_reset_sells_empties_and_begins_the_next_epoch(trader):
+def test_d34_a_reset_sells_empties_and_begins_the_next_epoch(trader):
     trader.buy("1")
     wallets.adjust(wallet_id=trader.wallet.id, asset=Trader(trader.tape).mint, amount=5, reason="gift", author="test")
     snapshots.capture()

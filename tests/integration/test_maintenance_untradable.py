@@ -38,7 +38,7 @@ def absent(trader: Trader, *sources: str, minutes: int = 15) -> None:
             trader.wait(60)
 
 
-def test_two_sources_that_agree_for_fifteen_minutes_mark_it_and_alert(trader):
+def test_d11_two_sources_that_agree_for_fifteen_minutes_mark_it_and_alert(trader):
     absent(trader, *SOURCES)
 
     assert mark_untradable() == [trader.position.id]
