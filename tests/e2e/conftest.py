@@ -23,7 +23,7 @@ def browser() -> Iterator[Browser]:
             pytest.fail("REQUIRE_BROWSER is set and there is no Chromium")
         pytest.skip(_SKIPPED)
     with sync_playwright() as playwright:
-        options = ["--no-sandbox"] if os.geteuid() == 0 else []
+        options = ["--font-render-hinting=none", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
         yield started
         started.close()
