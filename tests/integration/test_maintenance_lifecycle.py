@@ -12,8 +12,10 @@ from nexgent.errors import NotFound, Refusal
 from nexgent.events.models import Event
 from nexgent.ids import uuid7
 from nexgent.money import SOL_MINT
+from prices.models import Token
 from tests.trader import Trader, tape_clock
 from trading import lifecycle, maintenance
+from trading import services as trading
 from trading.books import check
 from trading.models import Order, PortfolioSnapshot, Position, Purpose, Side, State
 from trading.performance import selectors, snapshots
@@ -206,3 +208,18 @@ def test_an_empty_wallet_is_reset_too(trader):
 
     assert (ended.positions, ended.balances, ended.entries) == (0, 0, 2)
     assert Wallet.objects.get(id=trader.wallet.id).epoch == 2
+
+
+def test_d34_a_buy_that_is_under_way_keeps_a_reset_waiting(trader):
+    """Nothing reappears in the new epoch: the reset looks under the locks that every order takes."""
+    Agent.objects.filter(id=trader.agent.id).update(profile="realistic")
+    Token.objects.filter(mint=trader.mint).update(facts={"poolLamports": 1000 * SOL})
+    trading.manual_buy(agent_id=trader.agent.id, mint=trader.mint, principal="test", lamports=SOL)
+
+    with pytest.raises(Refusal) as refused:
+        lifecycle.wallet_reset(agent_id=trader.agent.id, wallet_id=trader.wallet.id, author="me", wait_seconds=0)
+
+    assert refused.value.code == "RESET_IN_PROGRESS"
+    assert Order.objects.get().state == State.PLANNED
+    assert Position.objects.count() == 0
+    assert Wallet.objects.get(id=trader.wallet.id).epoch == 1
