@@ -284,3 +284,20 @@ def test_d19_every_position_is_found_again_with_nothing_in_the_cache(tape):
     engine.offer([tick_of(traders[0], "0.0006")])
     engine.step()
     assert Order.objects.filter(purpose=Purpose.STOP_LOSS).count() == 8
+
+
+def test_two_tokens_of_one_symbol_are_two_positions(tape):
+    trader = Trader(tape)
+    trader.price("0.001")
+    first = trader.buy("1")
+    trader.mint = Trader(tape, sol="0").mint
+    trader.price("0.002")
+    second = trader.buy("1")
+
+    held = Position.objects.filter(agent=trader.agent)
+    assert {position.symbol for position in held} == {"TEST"}
+    assert {position.token_id for position in held} == {first.token_id, second.token_id}
+    trader.wait(1)
+    trader.price("0.001")
+    assert held.get(token_id=second.token_id).close_reason == "stop_loss"
+    assert held.get(token_id=first.token_id).closed_at is None

@@ -306,3 +306,20 @@ def test_the_stamps_of_an_order_never_go_back(tape):
     assert stamps == sorted(stamps)
     stamps = [exit_order.stages[name] for name in names[2:]]
     assert stamps == sorted(stamps)
+
+
+def test_an_order_keeps_rule_configuration_and_extremes(tape):
+    trader = Trader(tape)
+    trader.price("0.001")
+    trader.buy("1")
+    trader.wait(1)
+    trader.price("0.0015")
+    trader.wait(1)
+    trader.price("0.0013")
+
+    order = trader.orders(side=Side.SELL)[0]
+    trader.agent.refresh_from_db()
+    assert (order.purpose, order.plan["reason"]) == (Purpose.STOP_LOSS, "stop_reached")
+    assert (order.price, order.price_source, order.price_at) == (Decimal("0.0013"), "test", clock.now())
+    assert (order.peak, order.stop_percent) == (Decimal("0.0015"), 40)
+    assert order.config_id == trader.agent.config_id
