@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -23,7 +23,7 @@ from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
 from trading.engine.points import reach
-from trading.models import Order, Position, Purpose, Side
+from trading.models import Order, Position, Purpose, Side, State
 from trading.rules import vector
 from trading.rules.decide import watch
 from trading.rules.policy import Policy
@@ -63,8 +63,28 @@ class Row:
     is_live: bool = False
     has_sell: bool = False
     has_buy: bool = False
+    has_waiting_sell: bool = False
+    """A failed sale that waits to be tried again: a stop takes its place."""
     tick: Tick | None = None
     """The tick of the pass that proposed the row."""
+
+
+class _OrderFacts(NamedTuple):
+    purpose: int
+    side: int
+    state: int
+    not_before: datetime | None
+    lease_owner: UUID | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state < State.FILLED
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether this is a failed sale, no stop, that waits to be tried again."""
+        waits = self.state == State.PLANNED and self.not_before is not None and self.lease_owner is None
+        return waits and self.side == Side.SELL and self.purpose != Purpose.STOP_LOSS
 
 
 class _Slots:
@@ -206,11 +226,11 @@ class Book:
         }
         for gone in set(wanted) - found.keys():
             self._drop(gone)
-        orders: dict[UUID, list[tuple[int, int, int]]] = defaultdict(list)
-        for position_id, purpose, side, state in Order.objects.filter(position_id__in=list(found)).values_list(
-            "position_id", "purpose", "side", "state"
+        orders: dict[UUID, list[_OrderFacts]] = defaultdict(list)
+        for position_id, *facts in Order.objects.filter(position_id__in=list(found)).values_list(
+            "position_id", "purpose", "side", "state", "not_before", "lease_owner"
         ):
-            orders[position_id].append((purpose, side, state))
+            orders[position_id].append(_OrderFacts(*facts))
         unknown = {position.token_id for position in found.values()} - self._market.ticks.keys()
         for mint, tick in prices.latest(sorted(unknown)).items():
             self._market.put(mint, Tick(tick.price_sol, tick.observed_at, tick.source))
@@ -218,15 +238,15 @@ class Book:
             for position in found.values():
                 self._put(position, orders[position.id])
 
-    def _put(self, position: Position, orders: Sequence[tuple[int, int, int]]) -> None:
+    def _put(self, position: Position, orders: Sequence[_OrderFacts]) -> None:
         known = self._by_id.get(position.id)
         mark = position.watermark
         state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
         if known is not None and known.state.generation == state.generation:
             state = positions.with_extremes(state, self.state_of(known))
         ordinals: dict[Purpose, int] = defaultdict(int)
-        for purpose, _, _ in orders:
-            ordinals[Purpose(purpose)] += 1
+        for order in orders:
+            ordinals[Purpose(order.purpose)] += 1
         is_live, agent = position.wallet.kind == "live", position.agent
         row = Row(
             index=known.index if known is not None else self._slots.take(),
@@ -238,8 +258,9 @@ class Book:
             exits_on=agent.exits_live if is_live else agent.exits_simulation,
             ordinals=ordinals,
             is_live=is_live,
-            has_sell=any(side == Side.SELL and state < 3 for _, side, state in orders),
-            has_buy=any(side == Side.BUY and state < 3 for _, side, state in orders),
+            has_sell=any(o.side == Side.SELL and o.is_open and not o.gives_way for o in orders),
+            has_buy=any(o.side == Side.BUY and o.is_open for o in orders),
+            has_waiting_sell=any(o.gives_way for o in orders),
         )
         self._by_id[position.id] = row
         self._slots.rows[row.index] = row
@@ -354,12 +375,28 @@ class Book:
             rows = [row for index in changed if (row := self._slots.rows[index]) is not None]
         rows.sort(key=lambda row: row.position.id)
         for start in range(0, len(rows), SAVE_CHUNK):
-            self._save(rows[start : start + SAVE_CHUNK], at)
+            try:
+                self._save(rows[start : start + SAVE_CHUNK], at)
+            except Exception:
+                self._unsave(rows[start:])
+                raise
         return len(rows)
+
+    def _unsave(self, rows: Sequence[Row]) -> None:
+        """The database was away: what was not saved is saved the next time."""
+        with self._lock:
+            for row in rows:
+                if self._now(row) is not None:
+                    self._slots.unsaved[row.index] = True
+
+    def _now(self, row: Row) -> Row | None:
+        """The row as it is now: it may have been read again, its place may belong to another position."""
+        now = self._slots.rows[row.index]
+        return now if now is not None and now.position.id == row.position.id else None
 
     def _save(self, rows: Sequence[Row], at: datetime) -> None:
         # Without the lock: a pass must not wait for this, and a peak that rises meanwhile is saved next time.
-        states = [(row.position.id, self.state_of(row)) for row in rows if self._slots.rows[row.index] is row]
+        states = [(row.position.id, self.state_of(row)) for row in map(self._now, rows) if row is not None]
         reach("watermark_saving")
         with connection.cursor() as cursor:
             cursor.execute(

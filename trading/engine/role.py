@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from django.db import connection
+from django.db import DatabaseError, connection
 
+from nexgent import clock
 from prices import services as prices
+from trading.engine import recovery
+from trading.engine.book import Book
 from trading.engine.watch import Engine
 
 log = logging.getLogger(__name__)
@@ -35,6 +38,9 @@ class Role:
         self._free_since: float | None = None
         self.engine: Engine | None = None
         """The active engine, while this process holds the role."""
+        self._left: Book | None = None
+        """The book of the last engine here: what it had seen and could not save, the database being away, is saved
+        before the next one loads."""
 
     def start(self) -> None:
         self._thread.start()
@@ -48,8 +54,10 @@ class Role:
             try:
                 with own_connection() as own:
                     self._wait_and_hold(own)
-            except psycopg.Error as problem:
+            except (psycopg.Error, DatabaseError) as problem:
                 log.warning("engine role: %s", problem)
+            finally:
+                connection.close()
             self._stop.wait(TRY_SECONDS)
 
     def _wait_and_hold(self, own: psycopg.Connection) -> None:
@@ -69,7 +77,9 @@ class Role:
     def _nobody_holds(self, own: psycopg.Connection) -> bool:
         """Whether the lock has been free for as long as a prices process would need to take it."""
         held = own.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %s AND granted", [LOCK_KEY]
+            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s"
+            " AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+            [LOCK_KEY],
         ).fetchone()
         if held:
             self._free_since = None
@@ -78,14 +88,17 @@ class Role:
         return time.monotonic() - self._free_since >= PATIENCE_SECONDS
 
     def _be_active(self, own: psycopg.Connection) -> None:
-        global _engine
         engine = Engine()
-        engine.start()
-        _engine = engine
-        prices.start_feeds()
-        if self._on_active is not None:
-            self._on_active()
+        own.execute("SELECT pg_advisory_lock(%s::int, %s::int)", recovery.lock_key(engine.owner))
+        if self._left is not None:
+            self._left.save_watermarks(at=clock.now())
+        self._left = engine.book
         try:
+            engine.start()
+            self.engine = engine
+            prices.start_feeds()
+            if self._on_active is not None:
+                self._on_active()
             while not self._stop.wait(TRY_SECONDS):
                 own.execute("SELECT 1")  # the lock lives as long as this session
         finally:

@@ -92,12 +92,16 @@ class Engine:
             changed, self._changed = self._changed, set()
             is_check, self._check_wanted = self._check_wanted, False
         now = clock.now()
-        if is_check:
-            self.book.follow()
-            reach("book_loaded")
-            recovery.beat(self.owner, watched=len(self.book))
-        elif changed:
-            self.book.reload(changed)
+        try:
+            if is_check:
+                self.book.follow()
+                reach("book_loaded")
+                recovery.beat(self.owner, watched=len(self.book))
+            elif changed:
+                self.book.reload(changed)
+        except Exception:
+            self.offer(list(ticks.values()))  # not seen yet: a price that fell for a moment only counts too
+            raise
         moved = self.book.take_prices(ticks.values())
         candidates = self.book.propose(None if is_check else {*moved, *self.book.mints_of(changed)}, now=now)
         return exits.act(self.book, candidates, now=now) if candidates else 0
@@ -130,14 +134,16 @@ class Engine:
 
     def _save_watermarks(self) -> None:
         while not self._stop.wait(SAVE_SECONDS):
-            try:
-                self.book.save_watermarks(at=clock.now())
-            except DatabaseError as problem:
-                log.warning("watermarks not saved: %s", problem)
-            finally:
-                connection.close()
-        self.book.save_watermarks(at=clock.now())
-        connection.close()
+            self._save_once()
+        self._save_once()
+
+    def _save_once(self) -> None:
+        try:
+            self.book.save_watermarks(at=clock.now())
+        except DatabaseError as problem:
+            log.warning("watermarks not saved: %s", problem)
+        finally:
+            connection.close()
 
     def _follow(self) -> None:
         """Hear which positions changed; what is missed here is found by the check each second."""
