@@ -152,6 +152,30 @@ def test_a_part_that_fails_is_tried_again_whatever_the_exits_purpose(tape, purpo
     assert [order.state for order in trader.orders(purpose=purpose)] == [State.FILLED, State.FAILED, State.FILLED]
 
 
+def test_a_stop_takes_the_place_of_a_part_that_waits_to_be_tried_again(tape):
+    levels = [{"targetPercent": 15, "sellPercent": 50}]
+    ladder = {"enabled": True, "mode": "custom", "levels": levels, "moonBag": {"enabled": False}}
+    venue = shallow()
+    trader = Trader(tape, profile="outside", config={"takeProfit": ladder})
+    trader.price("0.001")
+    venue.depth = 1000 * SOL
+    trader.buy("1")
+    trader.wait(1)
+    venue.depth = 6 * SOL
+    venue.refuse_from = 2
+    trader.price("0.00116")
+    venue.refuse_from, venue.depth = None, 1000 * SOL
+    trader.wait(1)
+    trader.price("0.00115")
+    assert [order.state for order in trader.orders(side=Side.SELL)] == [State.FILLED, State.FAILED, State.PLANNED]
+    trader.price("0.0006")
+
+    waiting, stop = trader.orders(side=Side.SELL)[2:]
+    assert (waiting.state, waiting.error_code) == (State.CANCELLED, "SUPERSEDED")
+    assert (stop.purpose, stop.state) == (Purpose.STOP_LOSS, State.FILLED)
+    assert trader.position.close_reason == "stop_loss"
+
+
 class Shallow(OutsideVenue):
     """A pool over a wire; from the named sale on it refuses."""
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -22,8 +22,9 @@ from django.db import connection
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
+from trading.engine.orders import OrderFacts
 from trading.engine.points import reach
-from trading.models import Order, Position, Purpose, Side, State
+from trading.models import Order, Position, Purpose, Side
 from trading.rules import vector
 from trading.rules.decide import watch
 from trading.rules.policy import Policy
@@ -67,24 +68,6 @@ class Row:
     """A failed sale that waits to be tried again: a stop takes its place."""
     tick: Tick | None = None
     """The tick of the pass that proposed the row."""
-
-
-class _OrderFacts(NamedTuple):
-    purpose: int
-    side: int
-    state: int
-    not_before: datetime | None
-    lease_owner: UUID | None
-
-    @property
-    def is_open(self) -> bool:
-        return self.state < State.FILLED
-
-    @property
-    def gives_way(self) -> bool:
-        """Whether this is a failed sale, no stop, that waits to be tried again."""
-        waits = self.state == State.PLANNED and self.not_before is not None and self.lease_owner is None
-        return waits and self.side == Side.SELL and self.purpose != Purpose.STOP_LOSS
 
 
 class _Slots:
@@ -226,11 +209,11 @@ class Book:
         }
         for gone in set(wanted) - found.keys():
             self._drop(gone)
-        orders: dict[UUID, list[_OrderFacts]] = defaultdict(list)
+        orders: dict[UUID, list[OrderFacts]] = defaultdict(list)
         for position_id, *facts in Order.objects.filter(position_id__in=list(found)).values_list(
             "position_id", "purpose", "side", "state", "not_before", "lease_owner"
         ):
-            orders[position_id].append(_OrderFacts(*facts))
+            orders[position_id].append(OrderFacts(*facts))
         unknown = {position.token_id for position in found.values()} - self._market.ticks.keys()
         for mint, tick in prices.latest(sorted(unknown)).items():
             self._market.put(mint, Tick(tick.price_sol, tick.observed_at, tick.source))
@@ -238,7 +221,7 @@ class Book:
             for position in found.values():
                 self._put(position, orders[position.id])
 
-    def _put(self, position: Position, orders: Sequence[_OrderFacts]) -> None:
+    def _put(self, position: Position, orders: Sequence[OrderFacts]) -> None:
         known = self._by_id.get(position.id)
         mark = position.watermark
         state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)

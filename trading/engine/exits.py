@@ -8,9 +8,10 @@ from uuid import UUID
 
 from django.db import transaction
 
+from nexgent.errors import Refusal
 from nexgent.events import services as events
 from trading import live
-from trading.engine import locks, orders, positions, succession
+from trading.engine import booking, locks, orders, positions, sales, succession
 from trading.engine.book import Book, Row
 from trading.engine.points import reach
 from trading.models import Position
@@ -54,7 +55,7 @@ def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
     if isinstance(command, Consume):
         _consume(row.position.id, decision.position, row)
         return 1
-    if isinstance(command, Sell) and not _may_sell(row, command, now):
+    if isinstance(command, Sell) and not (_may_sell(row, command, now) and _has_way(row, now)):
         return 0
     if isinstance(command, Buy) and row.has_buy:
         return 0
@@ -71,11 +72,30 @@ def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
 
 def _may_sell(row: Row, command: Sell, now: datetime) -> bool:
     """Whether a sale may be planned: none is open, and after a failed one only a stop does not wait."""
-    if row.has_sell:
+    if command.rule is Rule.STOP_LOSS:
+        return not row.has_sell
+    if row.has_sell or row.has_waiting_sell:
         return False
-    if command.rule is Rule.STOP_LOSS or row.position.exit_not_before is None:
+    return row.position.exit_not_before is None or now >= row.position.exit_not_before
+
+
+def _has_way(row: Row, now: datetime) -> bool:
+    """End a failed sale that waits to be tried again, for a stop; False when it is under way by now."""
+    if not row.has_waiting_sell:
         return True
-    return now >= row.position.exit_not_before
+    try:
+        _make_way(row.position.id, now)
+    except Refusal:
+        return False
+    return True
+
+
+@locks.unit_of_work
+@transaction.atomic
+def _make_way(position_id: UUID, now: datetime) -> None:
+    locks.positions([position_id])
+    sales.make_way(position_id, at=now)
+    booking.touch(position_id)
 
 
 @locks.unit_of_work

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.db import connection
@@ -51,6 +51,26 @@ class Intent:
     not_before: datetime | None = None
     reason: str = ""
     key_text: str = ""
+
+
+class OrderFacts(NamedTuple):
+    """What the book knows of an order of a position."""
+
+    purpose: int
+    side: int
+    state: int
+    not_before: datetime | None
+    lease_owner: UUID | None
+
+    @property
+    def is_open(self) -> bool:
+        return self.state < State.FILLED
+
+    @property
+    def gives_way(self) -> bool:
+        """Whether this is a failed sale, no stop, that waits to be tried again."""
+        waits = self.state == State.PLANNED and self.not_before is not None and self.lease_owner is None
+        return waits and self.side == Side.SELL and self.purpose != Purpose.STOP_LOSS
 
 
 _COLUMNS = (
