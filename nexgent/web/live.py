@@ -21,6 +21,8 @@ from trading.models import Position
 
 REFRESH = '<div id="refresh" hx-swap-oob="true" data-due></div>'
 """Asks the page to fetch itself anew."""
+NUDGE = '<div id="refresh" hx-swap-oob="true" hidden></div>'
+"""Changes nothing on the page but that it asks for the figures on top again."""
 WHOLE_PAGE = frozenset({RESET, "agent_created", "agent_updated", "agent_deleted", "agent_archived"})
 
 
@@ -32,7 +34,7 @@ def html(record: Record) -> str | None:
         return _position_html(record.payload)
     if record.type == "order_update":
         return _order_html(record.payload)
-    return None
+    return NUDGE if record.type == "balance_update" else None
 
 
 def price_html(agent_id: UUID, changed: registry.Prices) -> str | None:

@@ -129,7 +129,7 @@ def signal_command(request: Any, key: str) -> str:
         f"curl {base}/api/v1/trading-signals \\\n"
         f"  -H 'X-API-Key: {key}' \\\n"
         f"  -H 'Content-Type: application/json' \\\n"
-        f"  -d '{orjson.dumps(signal).decode()}'"
+        f"  -d '{orjson.dumps(signal, option=orjson.OPT_INDENT_2).decode()}'"
     )
 
 

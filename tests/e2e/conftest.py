@@ -15,6 +15,11 @@ SHOTS = Path(os.environ.get("E2E_SCREENSHOTS", ""))
 _SKIPPED = "e2e skipped: no Chromium"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if CHROMIUM is None:
+        terminalreporter.write_line(_SKIPPED)
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium; without one the tests skip, unless REQUIRE_BROWSER says that they must not."""

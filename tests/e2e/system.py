@@ -70,12 +70,16 @@ class System:
         self.call("POST", "agent-transactions", deposit)
         return str(agent["id"])
 
+    def holds(self, agent_id: str) -> bool:
+        """Whether the agent has an open position."""
+        return bool(self.call("GET", f"agent-positions/{agent_id}"))
+
     def key(self) -> str:
         return str(self.call("POST", "api-keys", {"name": "bot", "scopes": ["signals"]})["key"])
 
-    def signal(self, key: str, mint: str, symbol: str) -> None:
+    def signal(self, key: str, mint: str, symbol: str, *, kind: str = "Breakout") -> None:
         """Post a signal as a bot does."""
-        body = {"tokenAddress": mint, "symbol": symbol, "signalType": "Breakout", "signalStrength": 5}
+        body = {"tokenAddress": mint, "symbol": symbol, "signalType": kind, "signalStrength": 5}
         self.call("POST", "trading-signals", body, X_API_Key=key)
 
 

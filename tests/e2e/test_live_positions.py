@@ -6,7 +6,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.e2e.conftest import NewPage, Watch, shoot, sign_in
-from tests.e2e.system import System
+from tests.e2e.system import System, wait_until
+
+pytestmark = pytest.mark.xdist_group("e2e")
 
 BONK = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"
 WIF = "EKpQGSJtjMFqKZ9KQanSqYXRcF8fBopzLHYxdM65zcjm"
@@ -30,6 +32,14 @@ def market(system: System) -> System:
 @pytest.fixture(scope="module")
 def key(market: System) -> str:
     return market.key()
+
+
+@pytest.fixture(scope="module")
+def held(market: System, key: str) -> None:
+    """A position that stays."""
+    holder = market.agent("Holder", sol="12", staleTrade={"enabled": False}, takeProfit={"enabled": True})
+    market.signal(key, POPCAT, "POPCAT", kind="Hold")
+    assert wait_until(lambda: market.holds(holder))
 
 
 def row_of(page: Page, symbol: str):  # type: ignore[no-untyped-def]
@@ -56,9 +66,10 @@ def test_the_first_steps_lead_to_a_command(market: System, open_page: NewPage) -
 def test_a_signal_is_a_row_a_tick_moves_it_and_the_stop_removes_it_in_both_tabs(
     market: System, key: str, open_page: NewPage
 ) -> None:
-    market.agent("Momentum", sol="12", takeProfit={"enabled": True}, staleTrade={"enabled": False})
     page = open_page()
     sign_in(page)
+    market.agent("Momentum", sol="12", takeProfit={"enabled": True}, staleTrade={"enabled": False})
+    page.locator("#summary").get_by_text("SOL free").wait_for()
     tab = open_page(context=page.context)
     tab.goto("/")
     tab.locator("#connection[data-state=live]").wait_for()
@@ -125,10 +136,10 @@ def test_after_an_interruption_the_page_shows_what_it_missed(
     ]
 
 
-def test_a_price_that_stops_coming_shows_its_age_until_it_is_seen_again(market: System, open_page: NewPage) -> None:
+def test_a_price_that_stops_coming_shows_its_age_until_it_is_seen_again(held: None, open_page: NewPage) -> None:
     page = open_page()
     sign_in(page)
-    row = row_of(page, "JUP").first
+    row = row_of(page, "POPCAT").first
     expect(row.locator("time[data-age]")).to_be_hidden()
 
     page.clock.install()
@@ -149,12 +160,10 @@ def test_a_price_that_stops_coming_shows_its_age_until_it_is_seen_again(market: 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("width", [1440, 390])
-def test_the_page_fits_and_reads_in_both_themes(
-    market: System, key: str, open_page: NewPage, width: int, theme: str
-) -> None:
+def test_the_page_fits_and_reads_in_both_themes(held: None, open_page: NewPage, width: int, theme: str) -> None:
     page = open_page(width=width, theme=theme)
     sign_in(page)
-    expect(row_of(page, "JUP").first).to_be_visible()
+    expect(row_of(page, "POPCAT").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
     assert page.evaluate("document.fonts.check('14px \"Inter Variable\"')")
     shoot(page, f"positions-{width}-{theme}")

@@ -249,7 +249,7 @@ def test_the_first_steps_make_one_agent_and_a_key_that_only_posts_signals(owner:
     assert key.scopes == ["signals"]
     assert "curl http://testserver/api/v1/trading-signals" in command
     raw = re.search(r"X-API-Key: (\S+)'", command)
-    body = re.search(r"-d '(.*)'", command)
+    body = re.search(r"-d '(.*)'", command, re.S)
     assert raw is not None
     assert body is not None
     posted = Client().post(
