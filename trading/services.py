@@ -48,8 +48,7 @@ def manual_buy(
 ) -> UUID:
     """Buy for an agent as an entry does; returns the order. Raises the Refusal that kept it from one."""
     key = manual_key(principal, idempotency_key)
-    done = Order.objects.filter(key=key_uuid(key)).values_list("id", flat=True).first()
-    if done is not None:
+    if (done := _order_of(key)) is not None:
         return done
     prices.ensure_token(mint, symbol)
     now = clock.now()
@@ -67,9 +66,15 @@ def manual_buy(
         raise NotFound("agent")
     outcome = outcomes[0]
     if outcome.refusal is not None:
+        if (done := _order_of(key)) is not None:  # the same request, sent twice at once
+            return done
         raise outcome.refusal
     assert outcome.order_id is not None
     return outcome.order_id
+
+
+def _order_of(key: str) -> UUID | None:
+    return Order.objects.filter(key=key_uuid(key)).values_list("id", flat=True).first()
 
 
 def position_close(

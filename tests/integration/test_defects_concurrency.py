@@ -87,6 +87,15 @@ def test_d5_two_purchases_of_one_token_at_once_are_one_position(tape):
     assert free(trader) == 9 * SOL
 
 
+def test_d5_one_key_sent_many_times_at_once_is_one_order(tape):
+    trader = Trader(tape)
+    trader.price("0.001")
+    results = together(*[buy(trader, key="k") for _ in range(4)])
+
+    assert results == [Order.objects.get().id] * 4
+    assert free(trader) == 9 * SOL
+
+
 def test_d5_purchases_of_many_tokens_at_once_debit_every_one(tape):
     trader = Trader(tape)
     mints = [trader.mint, *(Trader(tape, sol="0").mint for _ in range(4))]
