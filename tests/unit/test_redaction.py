@@ -11,7 +11,7 @@ from nexgent.runtime import logs
 from nexgent.runtime.redaction import HIDDEN, Redactor
 
 CANARY = "c4n4ry-c4n4ry-c4n4ry"
-PAIR = Keypair()
+PAIR = Keypair.from_seed(bytes(range(32)))
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJ1c2VySWQiOiIxIn0.dGhpc2lzYXNpZ25hdHVyZQ"
 API_KEY = "nex_QmFzZTY0dXJsIG9mIDI0IGJ5dGVz"
 
