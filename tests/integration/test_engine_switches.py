@@ -1,5 +1,6 @@
 """Switches, limits, gates and protections: what stops entries; nothing but their own switch stops exits."""
 
+import time
 from datetime import timedelta
 from decimal import Decimal
 
@@ -323,3 +324,16 @@ def test_an_order_keeps_rule_configuration_and_extremes(tape):
     assert (order.price, order.price_source, order.price_at) == (Decimal("0.0013"), "test", clock.now())
     assert (order.peak, order.stop_percent) == (Decimal("0.0015"), 40)
     assert order.config_id == trader.agent.config_id
+
+
+def test_published_is_stamped_after_the_fill_of_entry_and_exit(tape):
+    trader = Trader(tape)
+    trader.price("0.001")
+    trader.signal()
+    trader.wait(1)
+    trader.price("0.0006")
+    end = time.monotonic() + 10
+    while any("published" not in order.stages for order in trader.orders()) and time.monotonic() < end:
+        time.sleep(0.05)
+
+    assert [order.stages["published"] >= order.stages["filled"] for order in trader.orders()] == [True, True]
