@@ -28,14 +28,15 @@ SILENCE_SECONDS = 1.2
 class Drain:
     """Claims and executes the orders of one side in this process."""
 
-    def __init__(self, side: Side, *, threads: int = THREADS) -> None:
+    def __init__(self, side: Side, *, threads: int = THREADS, owner: UUID = leases.OWNER) -> None:
         self.side = side
+        self.owner = owner
         self.in_hand: set[UUID] = set()
         self.failures: Counter[str] = Counter()
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{side.label}-order")
         self._lock = threading.Lock()
-        self._heartbeat = leases.Heartbeat(self.in_hand)
+        self._heartbeat = leases.Heartbeat(self.in_hand, owner=owner)
         self._stopping = threading.Event()
         self._rung_at = time.monotonic()
         self._timer = threading.Thread(target=self._tick, name=f"{side.label}-timer", daemon=True)
@@ -56,7 +57,7 @@ class Drain:
         started = 0
         with self._lock:
             while not self._stopping.is_set() and (free := self._threads - len(self.in_hand)) > 0:
-                claimed = leases.claim(self.side, most=free, at=clock.now())
+                claimed = leases.claim(self.side, most=free, at=clock.now(), owner=self.owner)
                 if claimed:
                     reach("order_claimed")
                 for order_id in claimed:
@@ -69,7 +70,7 @@ class Drain:
 
     def _run(self, order_id: UUID) -> None:
         try:
-            execute(order_id, leases.OWNER)
+            execute(order_id, self.owner)
         except Exception as problem:
             # The order stays as it is: its lease expires and it is tried again. The alarm makes it visible.
             self.failures[type(problem).__name__] += 1

@@ -77,8 +77,8 @@ def execute(order_id: UUID, owner: UUID) -> None:
                 work.venue.submit(_request(work), quote)
             reach("venue_called")
         assert work.quote is not None
-        _wait_for(work.order.lands_at)
         with outside():
+            _wait_for(work.order.lands_at)
             final = work.venue.resolve(_request(work, amount=work.quote.amount_in), work.quote)
     except Refusal as refusal:
         _fail(order_id, owner, refusal)

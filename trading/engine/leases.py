@@ -51,8 +51,8 @@ def renew(order_ids: Sequence[UUID], *, owner: UUID = OWNER) -> None:
 class Heartbeat:
     """Renews the leases of the orders in hand until it is stopped."""
 
-    def __init__(self, in_hand: set[UUID]) -> None:
-        self._in_hand = in_hand
+    def __init__(self, in_hand: set[UUID], *, owner: UUID = OWNER) -> None:
+        self._in_hand, self._owner = in_hand, owner
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease-heartbeat", daemon=True)
 
@@ -67,7 +67,7 @@ class Heartbeat:
             if not (ids := list(self._in_hand)):
                 continue
             try:
-                renew(ids)
+                renew(ids, owner=self._owner)
             except DatabaseError as problem:
                 log.warning("leases not renewed: %s", problem)
             finally:

@@ -1,0 +1,51 @@
+"""`python -m tests.crash.worker WORDS...`: a process of the product, with the test's venue known as a profile.
+
+`CRASH_CONTROL=1` takes the commit of the intent away: the venue is called while the order's row does not say so yet.
+The proof must then find losses.
+"""
+
+import os
+import runpy
+import sys
+
+from tests.crash.venue import PROFILE, WireVenue
+from trading.venues import registry
+
+
+def act_before_commit() -> None:
+    """The negative control: `submitted` stands in memory only when the venue is called."""
+    from datetime import timedelta
+    from typing import Any
+
+    from nexgent import clock
+    from trading.engine import executor
+    from trading.models import State
+
+    def submitted_in_memory(work: Any, quote: Any, owner: Any) -> bool:
+        work.order.state, work.quote = State.SUBMITTED, quote
+        work.order.lands_at = clock.now() + timedelta(milliseconds=quote.delay_ms)
+        return True
+
+    executor._submitted = submitted_in_memory  # type: ignore[assignment]
+
+
+def main(words: list[str]) -> None:
+    registry.register(PROFILE, WireVenue(os.environ["CRASH_VENUE_URL"]))  # type: ignore[arg-type]
+    if words[0] == "web":
+        sys.argv = ["manage.py", "web"]
+        runpy.run_path("manage.py", run_name="__main__")
+        return
+    sys.argv = ["celery", *words]
+    if os.environ.get("CRASH_CONTROL") == "1":
+        import django
+
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
+        django.setup()
+        act_before_commit()
+    from celery.__main__ import main as celery
+
+    celery()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
