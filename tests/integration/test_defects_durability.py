@@ -283,8 +283,8 @@ def test_d23_an_order_that_takes_longer_than_its_lease_is_not_taken_over(tape, m
     try:
         drain.drain()
         assert begun.wait(5)
-        Order.objects.filter(state__lt=State.FILLED).update(lease_until=database_time(seconds=0.5))
-        time.sleep(0.8)
+        Order.objects.filter(state__lt=State.FILLED).update(lease_until=database_time(seconds=1.5))
+        time.sleep(2)
         assert leases.claim(Side.SELL, most=5, at=clock.now(), owner=uuid4()) == []
     finally:
         end.set()
