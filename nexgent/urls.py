@@ -37,6 +37,7 @@ urlpatterns = [
     path(API + "agents/<str:agent_id>/positions", positions.AgentPositions.as_view()),
     path(API + "agents/<str:agent_id>/positions/<str:position_id>/write-off", trades.WriteOff.as_view()),
     path(API + "agents/<str:agent_id>/performance", performance.Performance.as_view()),
+    path(API + "agents/<str:agent_id>/balance-history", performance.BalanceHistory.as_view()),
     path(API + "agent-positions/<str:agent_id>", positions.AgentPositions.as_view()),
     path(API + "agent-positions/<str:agent_id>/take-profit-summary", positions.LadderSummary.as_view()),
     path(API + "agent-positions/<str:agent_id>/<str:position_id>/close", trades.Close.as_view()),

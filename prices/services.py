@@ -182,7 +182,8 @@ def start_feeds() -> Station:
                 _take_over(feed)
             poller = Poller(feeds, lanes=watchlist.lanes, publish=publish, alarm=_writer.note)
             has_outside = any(not isinstance(feed, SyntheticFeed) for feed in feeds)
-            _station = Station(poller, pyth=registry.pyth() if has_outside else None)
+            pyth = registry.pyth() if has_outside else None
+            _station = Station(poller, pyth=pyth, pace_seconds=registry.pace_seconds())
             _station.start()
         return _station
 

@@ -32,8 +32,9 @@ STATE_EVERY_SECONDS = 2.0
 class Station:
     """Started once per process by `prices.services.start_feeds`."""
 
-    def __init__(self, poller: Poller, *, pyth: Provider | None) -> None:
+    def __init__(self, poller: Poller, *, pyth: Provider | None, pace_seconds: float = 0.0) -> None:
         self.poller = poller
+        self._pace_seconds = pace_seconds
         self.pyth = None if pyth is None else PythStream(pyth, self._sol)
         self.started_at = clock.now()
         self._stop = threading.Event()
@@ -58,7 +59,9 @@ class Station:
         self.poller.close()
 
     def ring(self) -> bool:
-        """A round now; False when one is running."""
+        """A round now; False when one is running, or when the provider's budget asks for a slower pace."""
+        if time.monotonic() - self.poller.last_round_at < self._pace_seconds:
+            return False
         return self.poller.round()
 
     def state(self) -> dict[str, Any]:
@@ -89,7 +92,7 @@ class Station:
 
     def _fallback(self) -> None:
         if time.monotonic() - self.poller.last_round_at > LATE_SECONDS:
-            self.poller.round()
+            self.ring()
 
     def _watch_pyth(self) -> None:
         """A stream that is open and silent is asked over REST."""

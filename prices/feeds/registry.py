@@ -14,6 +14,7 @@ from prices.feeds.protocol import Feed
 from prices.feeds.provider import Provider
 from prices.feeds.pyth import NAME as PYTH
 from prices.feeds.synthetic import SyntheticFeed
+from prices.poller import INTERVAL_SECONDS
 
 SOLANA_RATE = 120
 JUPITER_KEYLESS_RATE = 30
@@ -27,6 +28,19 @@ def budget(provider: str) -> Budget:
     if provider == "jupiter" and not settings.JUPITER_API_KEY:
         per_minute = min(per_minute, JUPITER_KEYLESS_RATE)
     return Budget(provider, per_minute)
+
+
+ROUNDS_SHARE = 0.8
+"""Of a budget that rounds may use up; the rest is for tokens that somebody asks about between them."""
+
+
+def pace_seconds() -> float:
+    """The shortest time between two rounds that the first provider's budget bears for long; 0 when it has none."""
+    first = settings.PRICE_FEEDS[0] if settings.PRICE_FEEDS else ""
+    if first not in ("jupiter", "dexscreener"):
+        return 0.0
+    pace = 1 / (ROUNDS_SHARE * budget(first).refill_per_second)
+    return pace if pace > INTERVAL_SECONDS else 0.0
 
 
 def jupiter() -> Feed:

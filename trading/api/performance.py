@@ -1,7 +1,7 @@
-"""`/agents/:id/performance`: what an agent's wallets are worth and what its trades earned."""
+"""`/agents/:id/performance` and `/agents/:id/balance-history`: what an agent's wallets are worth and what it earned."""
 
-from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,60 +9,23 @@ from rest_framework.response import Response
 from agents.api.agents import owned
 from agents.api.wallets import open_assignments
 from agents.models import Agent
-from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.api import query
-from nexgent.api.wire import number, sol_number
-from nexgent.errors import NotFound
-from prices import selectors as prices
+from nexgent.api.wire import number, sol_number, sol_text, stamp
+from nexgent.errors import InvalidInput, NotFound
 from trading.api.positions import PERCENT_PLACES
-from trading.models import Position
-from trading.rules import performance, pnl
-from wallets import selectors as wallets
+from trading.models import PortfolioSnapshot
+from trading.performance import selectors
 
-DAY = timedelta(hours=24)
-
-
-def closed_trades(agent: Agent, wallet_ids: list[Any]) -> list[performance.ClosedTrade]:
-    """The closed positions of these wallets, as the statistics want them."""
-    rows = Position.objects.filter(agent=agent, wallet_id__in=wallet_ids, closed_at__isnull=False)
-    return [
-        performance.ClosedTrade(
-            profit_lamports=row.realised_lamports,
-            cost_lamports=row.invested_lamports,
-            change_percent=pnl.full_sale(
-                invested_lamports=row.invested_lamports,
-                received_lamports=row.received_lamports,
-                basis_lamports=pnl.basis(row.bought_units, row.average, row.decimals),
-                sol_usd=None,
-            ).change_percent,
-            opened_at=row.opened_at,
-            closed_at=row.closed_at,
-        )
-        for row in rows.iterator()
-        if row.closed_at is not None
-    ]
+TIMEFRAMES = {"24h", "all"}
 
 
-def summary_of(agent: Agent, *, address: str | None, is_last_day: bool) -> performance.Summary:
-    """The reference's summary over the agent's wallets (or one). Raises `NotFound` for an address that is not its."""
-    wallet_ids = [row.wallet_id for row in open_assignments(agent) if address in (None, row.wallet.address)]
-    if not wallet_ids:
-        raise NotFound("wallet")
-    held = list(Position.objects.filter(agent=agent, wallet_id__in=wallet_ids, closed_at=None))
-    ticks = prices.latest(sorted({row.token_id for row in held}))
-    open_trades = []
-    for row in held:
-        tick = ticks.get(row.token_id)
-        value = None if tick is None else money.value_lamports(row.remaining_units, tick.price_sol, row.decimals)
-        open_trades.append(performance.OpenTrade(value, row.cost_lamports, row.realised_lamports))
-    return performance.summary(
-        sum(balance.units for balance in wallets.sol_balances(wallet_ids).values()),
-        closed_trades(agent, wallet_ids),
-        open_trades,
-        since=clock.now() - DAY if is_last_day else None,
-        deposits_lamports=sum(row.rent_lamports for row in held),
-    )
+def wallet_of(agent: Agent, address: str) -> UUID:
+    """The wallet of this address among those the agent trades from. Raises NotFound."""
+    for assignment in open_assignments(agent):
+        if assignment.wallet.address == address:
+            return assignment.wallet_id
+    raise NotFound("wallet")
 
 
 class Performance(Endpoint):
@@ -70,9 +33,10 @@ class Performance(Endpoint):
 
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
-        timeframe = query.choice(request, "timeframe", {"24h", "all"}, default="all")
+        timeframe = query.choice(request, "timeframe", TIMEFRAMES, default="all")
         address = query.text(request, "walletAddress", length_max=44)
-        found = summary_of(agent, address=address, is_last_day=timeframe == "24h")
+        wallet_id = None if address is None else wallet_of(agent, address)
+        found = selectors.summary(agent_id=agent.id, timeframe=timeframe, wallet_id=wallet_id)
         return Response(
             {
                 "portfolioBalanceSol": sol_number(found.portfolio_lamports),
@@ -86,3 +50,29 @@ class Performance(Endpoint):
                 "unpricedPositions": found.unpriced_positions,
             }
         )
+
+
+class BalanceHistory(Endpoint):
+    scopes = {"GET": "agents"}
+
+    def get(self, request: Request, agent_id: str) -> Response:
+        agent = owned(request.principal, agent_id)
+        timeframe = query.choice(request, "timeframe", TIMEFRAMES, default="24h")
+        address = query.text(request, "walletAddress", length_max=44)
+        if address is None:
+            raise InvalidInput({"walletAddress": "is required"})
+        wallet_id = wallet_of(agent, address)
+        points = selectors.balance_history(agent_id=agent.id, wallet_id=wallet_id, timeframe=timeframe)
+        return Response(
+            {"agentId": str(agent.id), "timeframe": timeframe, "snapshots": [_snapshot(point) for point in points]}
+        )
+
+
+def _snapshot(point: PortfolioSnapshot) -> dict[str, Any]:
+    return {
+        "timestamp": stamp(point.at),
+        "portfolioBalanceSol": sol_text(point.equity_lamports),
+        "solBalance": sol_text(point.sol_lamports),
+        "positionsValueSol": sol_text(point.positions_lamports),
+        "unrealizedPnLSol": sol_text(point.unrealised_lamports),
+    }
