@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from nexgent import clock
 from nexgent.errors import Refusal
+from nexgent.events import alarms
 from nexgent.rows import insert
 from prices import services as prices
 from signals import eligibility
 from signals.models import Side, Signal, Verdict
-from trading.engine import entries, market, sales
+from trading.engine import entries, locks, market, sales
 from trading.engine.points import reach
 
 log = logging.getLogger(__name__)
@@ -49,10 +50,25 @@ def drain() -> int:
         if claimed:
             reach("signal_claimed")
         for signal in Signal.objects.filter(id__in=claimed).order_by("id"):
-            answer(signal)
-            answered += 1
+            answered += _answered(signal)
         if len(claimed) < BATCH:
             return answered
+
+
+def _answered(signal: Signal) -> bool:
+    """Answer one signal; one that cannot be answered waits for its lease and holds up no other."""
+    try:
+        answer(signal)
+    except OperationalError:
+        raise  # the database is away: nothing else can be answered either
+    except Exception as problem:
+        log.exception("signal not answered", extra={"signal_id": signal.id})
+        detail = {"problem": type(problem).__name__}
+        alarms.raise_alarm(
+            "SIGNAL_STUCK", subject=str(signal.id), detail=detail, workspace_id=signal.workspace_id, at=clock.now()
+        )
+        return False
+    return True
 
 
 def answer(signal: Signal) -> None:
@@ -103,17 +119,22 @@ def _enter(trigger: entries.Trigger, agent_ids: Sequence[UUID], facts: market.Ma
 
 def _sell(signal: Signal, agent_ids: Sequence[UUID]) -> None:
     """Close each agent's position in the token; an agent without one is skipped with that reason."""
-    journal = _journal(signal.id)
     for agent_id in agent_ids:
-        with transaction.atomic():
-            if not journal.unanswered([agent_id]):
-                continue
-            try:
-                order_id = sales.sell_on_signal(agent_id=agent_id, mint=signal.token_address, signal_id=signal.id)
-                outcome = entries.EntryOutcome(agent_id, order_id=order_id)
-            except Refusal as refusal:
-                outcome = entries.EntryOutcome(agent_id, refusal=refusal)
-            journal.write([outcome])
+        _sell_for(signal, agent_id)
+
+
+@locks.unit_of_work
+@transaction.atomic
+def _sell_for(signal: Signal, agent_id: UUID) -> None:
+    journal = _journal(signal.id)
+    if not journal.unanswered([agent_id]):
+        return
+    try:
+        order_id = sales.sell_on_signal(agent_id=agent_id, mint=signal.token_address, signal_id=signal.id)
+        outcome = entries.EntryOutcome(agent_id, order_id=order_id)
+    except Refusal as refusal:
+        outcome = entries.EntryOutcome(agent_id, refusal=refusal)
+    journal.write([outcome])
 
 
 def _journal(signal_id: int) -> entries.Journal:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 
 from nexgent import clock, money
+from nexgent.events.models import Alarm
 from prices import services as prices
 from prices.models import Token
 from prices.records import PriceTick
@@ -132,3 +133,43 @@ def test_drains_beside_each_other_answer_every_signal_once(tape):
     assert Order.objects.filter(state=State.FILLED, purpose=Purpose.ENTRY).count() == 20 * 6
     assert Fill.objects.count() == 20 * 6
     assert {free(trader) for trader in traders} == {20 * SOL}
+
+
+def accept(trader, mint, number, **data):
+    return signals.accept(
+        workspace_id=trader.workspace.id,
+        user_id=trader.user.id,
+        received_at=clock.now(),
+        data={"tokenAddress": mint, "signalType": f"Race {number}", "signalStrength": 5} | data,
+    )
+
+
+def test_a_signal_that_cannot_be_answered_holds_up_no_other(tape):
+    trader = Trader(tape, config=ONE_SOL)
+    trader.price("0.001")
+    gone = new_mint()
+    poison = accept(trader, gone, 1)
+    Token.objects.filter(mint=gone).delete()
+    good = accept(trader, trader.mint, 2)
+
+    assert fanout.drain() == 1
+
+    assert trader.orders()[0].signal_id == good.id
+    assert Signal.objects.get(id=poison.id).drained_at is None
+    assert Alarm.objects.get(cleared_at=None).code == "SIGNAL_STUCK"
+
+
+def test_a_sell_signal_answered_by_two_at_once_is_one_sale(tape):
+    trader = Trader(tape, config=ONE_SOL | {"signals": {"followSell": True}})
+    trader.price("0.001")
+    trader.buy("1")
+    trader.wait(1)
+    signal = accept(trader, trader.mint, 1, side="sell")
+
+    problems = [done for done in together([lambda: fanout.answer(signal)] * 6) if done is not None]
+    trader.settle()
+
+    assert problems == []
+    assert [order.state for order in trader.orders(side=Side.SELL)] == [State.FILLED]
+    assert Verdict.objects.get(signal=signal).order_id == trader.orders(side=Side.SELL)[0].id
+    assert trader.position.close_reason == "signal"
