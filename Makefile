@@ -2,8 +2,11 @@
 PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
+N ?= 300
+SEED ?= 1
+CRASH_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test lock
+.PHONY: help setup run demo check test crash lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -26,6 +29,9 @@ check: setup ## static gates
 
 test: setup check ## the static gates and the whole suite
 	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+
+crash: setup ## kill -9 of everything at named points and at random: N=300 SEED=1, CRASH_ARGS=--control must fail
+	@$(VENV)/python -m tests.crash --n $(N) --seed $(SEED) $(CRASH_ARGS)
 
 lock: setup ## new lock files from pyproject.toml and package.json
 	@$(PYTHON) -m nexgent.runtime.locking

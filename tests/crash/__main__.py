@@ -13,10 +13,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__)
     parser.add_argument("--n", type=int, default=300, help="kills")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--size", type=int, default=2, help="processes of each kind")
+    parser.add_argument("--quick", action="store_true", help="one process of each kind, no order that expires")
     parser.add_argument("--control", action="store_true", help="take the commit of the intent away: must find losses")
     wanted = parser.parse_args()
-    system = System(size=wanted.size, is_control=wanted.control)
+    system = System(is_quick=wanted.quick, is_control=wanted.control)
     for name in [name for name in os.environ if name.startswith(("NEXGENT_", "PYTEST"))]:
         del os.environ[name]
     try:

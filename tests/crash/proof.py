@@ -130,6 +130,7 @@ class Proof:
         booked = {order for order, is_booked, _ in rows if is_booked}
         is_open = {order for order, _, state in rows if state < 3}
         self.doubled |= {f"swapped {n} times: {order}" for order, n in swapped.items() if n > 1}
+        self.lost |= {f"swapped {n} times and booked once: {order}" for order, n in swapped.items() if n > 1}
         self.lost |= {f"swapped and not booked: {order}" for order in swapped.keys() - booked - is_open}
         self.lost |= {f"booked and never swapped: {order}" for order in booked - swapped.keys()}
 

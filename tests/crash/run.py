@@ -77,7 +77,11 @@ class Run:
         self.system, self.kills, self.seed = system, kills, seed
         self.chance = random.Random(seed)
         self.proof = Proof()
-        profiles = (PROFILE,) if system.is_control else ("ideal", "realistic", PROFILE)
+        profiles = ("ideal", PROFILE) if system.is_quick else ("ideal", "realistic", PROFILE)
+        if system.is_control:
+            profiles = (PROFILE,)
+        self.tokens = 2 if system.is_quick else TOKENS_PER_ROUND
+        self.held = 1 if system.is_quick else HELD_TOKENS
         self.world = World(system, random.Random(seed + 1), profiles)
         points = CONTROL_POINTS if system.is_control else POINTS
         self.decks = {kind: Deck(names, self.chance) for kind, names in points.items()}
@@ -91,7 +95,7 @@ class Run:
         self._wait_ready()
         watchman = Watchman(self.system, self.proof)
         watchman.start()
-        held = [self.world.token() for _ in range(HELD_TOKENS)]
+        held = [self.world.token() for _ in range(self.held)]
         for mint in held:
             self.world.signal(mint)
         while self.system.kills < self.kills and (self.proof.is_clean or not self.system.is_control):
@@ -141,7 +145,7 @@ class Run:
 
     def _trade(self, failed: list[BaseException]) -> None:
         try:
-            mints = [self.world.token() for _ in range(TOKENS_PER_ROUND)]
+            mints = [self.world.token() for _ in range(self.tokens)]
             self.world.trade(mints, step_seconds=STEP_SECONDS)
             time.sleep(STEP_SECONDS)
         except BaseException as problem:  # told to the main thread, which raises it
@@ -194,10 +198,10 @@ class Run:
 
     def _last(self, held: list[str]) -> None:
         """The held positions fall at last; then nothing may be open anywhere."""
-        for mint in held:
-            for price in ("0.00085", "0.00062", "0.0005"):
+        for price in ("0.00085", "0.00062", "0.0005"):
+            for mint in held:
                 self.world.price(mint, price)
-                time.sleep(STEP_SECONDS)
+            time.sleep(STEP_SECONDS)
         self.world.ended.update(held)
         self.proof.settle(self.world, since=time.monotonic())
         end = time.monotonic() + LAST_SECONDS

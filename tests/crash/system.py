@@ -60,7 +60,7 @@ class Death:
 class System:
     """Servers, fakes and processes; `deaths` lists every kill -9 that happened."""
 
-    size: int = 2
+    is_quick: bool = False
     is_control: bool = False
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="nexgent-crash-")))
     deaths: list[Death] = field(default_factory=list)
@@ -120,7 +120,7 @@ class System:
         """Start all processes and keep each running."""
         slots = [("web", "web", ["web"]), ("beat", "beat", ["-A", "nexgent", "beat", "-l", "WARNING"])]
         for kind, threads in (("exits", 4), ("entries", 4), ("prices", 8)):
-            for number in range(1, self.size + 1):
+            for number in range(1, 2 if self.is_quick else 3):
                 words = ["-A", "nexgent", "worker", "-Q", kind, "-P", "threads", "-c", str(threads)]
                 slots.append((f"{kind}{number}", kind, [*words, "-n", f"{kind}{number}@crash", *_CELERY]))
         for name, kind, words in slots:
