@@ -5,6 +5,7 @@ An order of which it said that it never landed can no longer land. Its record is
 """
 
 import threading
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -21,16 +22,25 @@ DELAY_MS = 300
 
 
 class FakeVenue(LoopbackServer):
-    """`executed` maps an order to how often it was swapped."""
+    """`executed` maps an order to how often it was swapped, `begun` to when it was asked to (`time.time()`).
 
-    def __init__(self) -> None:
+    `seconds` is what a submission takes, `hanging_seconds` what the first one takes.
+    """
+
+    def __init__(self, *, seconds: float = 0.0, hanging_seconds: float = 0.0) -> None:
         super().__init__()
+        self.seconds, self.hanging_seconds = seconds, hanging_seconds
+        self.begun: dict[str, float] = {}
         self.executed: dict[str, int] = {}
+        self._server.socket.listen(512)  # a hundred stops call at one moment
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients die while they talk
         self._dead: set[str] = set()
         self._lock = threading.Lock()
 
     def answer(self, path: str, query: Query, headers: dict[str, str]) -> Any:
         order = query["order"][0]
+        if path == "/submit":
+            self._work(order)
         with self._lock:
             self.requests.clear()
             if path == "/submit" and order not in self._dead:
@@ -38,6 +48,12 @@ class FakeVenue(LoopbackServer):
             if path == "/resolve" and order not in self.executed:
                 self._dead.add(order)
             return {"landed": order in self.executed}
+
+    def _work(self, order: str) -> None:
+        with self._lock:
+            is_first = not self.begun
+            self.begun.setdefault(order, time.time())
+        self._stopping.wait(self.hanging_seconds if is_first and self.hanging_seconds else self.seconds)
 
 
 class WireVenue:
@@ -47,7 +63,8 @@ class WireVenue:
 
     def __init__(self, url: str) -> None:
         self._ideal = Simulated()
-        self._url = url
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=200)
+        self._client = httpx.Client(base_url=url, timeout=35, limits=limits)
 
     def fees(self, request: Request) -> int:
         return self._ideal.fees(request)
@@ -65,6 +82,6 @@ class WireVenue:
 
     def _call(self, step: str, request: Request) -> Any:
         try:
-            return httpx.post(f"{self._url}/{step}", params={"order": str(request.order_id)}, timeout=5).json()
+            return self._client.post(f"/{step}", params={"order": str(request.order_id)}).json()
         except httpx.HTTPError as problem:
             raise Refusal("VENUE_UNAVAILABLE", "The venue does not answer.") from problem
