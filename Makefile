@@ -6,7 +6,7 @@ N ?= 300
 SEED ?= 1
 CRASH_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo check test crash lock
+.PHONY: parity help setup run demo check test crash lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -28,10 +28,13 @@ check: setup ## static gates
 	@$(VENV)/python -m nexgent.runtime.gates
 
 test: setup check ## the static gates and the whole suite
-	@$(VENV)/python -m pytest $(PYTEST_ARGS)
+	@$(VENV)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 crash: setup ## kill -9 of everything at named points and at random: N=300 SEED=1, CRASH_ARGS=--control must fail
 	@$(VENV)/python -m tests.crash --n $(N) --seed $(SEED) $(CRASH_ARGS)
+
+parity: setup ## every tape through both loops (FULL=1: the market tapes too)
+	@$(VENV)/python -m tests.parity.matrix $(if $(FULL),--full)
 
 lock: setup ## new lock files from pyproject.toml and package.json
 	@$(PYTHON) -m nexgent.runtime.locking

@@ -7,7 +7,7 @@ pipeline.
 
 import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import psycopg
@@ -75,14 +75,26 @@ def insert(
         [None if v is None else json.dumps(v) for v in column] if i in json_at else list(column)
         for i, column in enumerate(zip(*rows, strict=True))
     ]
-    with connection.wrap_database_errors, cursor() as own:
-        own.execute(sql, columns, prepare=True)
+    execute(sql, columns).close()
 
 
-def cursor() -> "psycopg.Cursor[Any]":
-    """A cursor that binds on the server, in binary where a statement says `%b`, and prepares.
+def execute(sql: str, parameters: Sequence[Any]) -> "psycopg.Cursor[Any]":
+    """Execute one statement that binds on the server, in binary where it says `%b`, and is prepared.
 
-    Django's own writes every parameter into the text of the statement, which costs most for long arrays.
+    Django's own cursor writes every parameter into the text of the statement, which costs most for long arrays. Its
+    execution wrappers and its query log see this statement like any other. Raises Django's database errors.
     """
     connection.ensure_connection()
-    return psycopg.Cursor(connection.connection)
+    own = psycopg.Cursor(connection.connection)
+
+    def run(sql: str, parameters: Any, many: bool, context: Any) -> Any:
+        return own.execute(sql, parameters, prepare=True)
+
+    wrapped: Callable[..., Any] = run
+    for wrapper in reversed(connection.execute_wrappers):
+        wrapped = functools.partial(wrapper, wrapped)
+    with connection.wrap_database_errors:
+        wrapped(sql, parameters, False, {"connection": connection, "cursor": own})
+    if connection.queries_logged:
+        connection.queries_log.append({"sql": sql, "time": "0"})
+    return own

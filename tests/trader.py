@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from django.conf import settings
+
 from agents import services as agents
 from agents.models import Agent
 from nexgent import clock, money
@@ -57,7 +59,7 @@ def tape_clock(at: datetime = START) -> Iterator[clock.TapeClock]:
             yield tape
         finally:
             clock.clock = before
-            prices.write_prices("thread")
+            prices.write_prices(settings.PRICES_WRITER)
 
 
 class Trader:

@@ -65,8 +65,7 @@ def append(events: Sequence[NewEvent]) -> None:
     """
     if not events:
         return
-    cursor = rows.cursor()
-    cursor.execute(
+    cursor = rows.execute(
         _APPEND,
         [
             [event.stream_id for event in events],
@@ -74,7 +73,6 @@ def append(events: Sequence[NewEvent]) -> None:
             [orjson.dumps(event.payload).decode() for event in events],
             [event.at for event in events],
         ],
-        prepare=True,
     )
 
     def announce() -> None:

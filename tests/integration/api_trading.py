@@ -4,6 +4,7 @@ import threading
 from decimal import Decimal
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from nexgent import clock
@@ -42,7 +43,7 @@ CLOSE_FIELDS = words(
 def inline_prices():
     prices.write_prices("inline")
     yield
-    prices.write_prices("thread")
+    prices.write_prices(settings.PRICES_WRITER)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from decimal import Decimal
 from uuid import uuid4
 
 import pytest
+from django.conf import settings
 
 from agents import services as agents
 from nexgent import clock
@@ -29,7 +30,7 @@ MINT = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"
 def inline_prices():
     prices.write_prices("inline")
     yield
-    prices.write_prices("thread")
+    prices.write_prices(settings.PRICES_WRITER)
 
 
 @pytest.fixture

@@ -229,7 +229,8 @@ def fill_order(order: Order, quote: Quote, *, at: datetime) -> None:
     order.save(
         update_fields=["state", "position", "final_at", "lease_owner", "lease_until", "quote", "stages", "amount"]
     )
-    wallets.release([order.id])
+    if order.side == Side.BUY:  # a sale holds nothing
+        wallets.release([order.id])
 
 
 def _post_swap(order: Order, lines: tuple[wallets.Line, ...], *, at: datetime, epoch: int) -> None:

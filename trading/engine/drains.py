@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
@@ -16,7 +17,8 @@ from django.db import DatabaseError, connection
 from nexgent import clock
 from nexgent.events import alarms
 from trading.engine import leases
-from trading.engine.executor import execute
+from trading.engine.executor import execute, market_of
+from trading.engine.market import MarketFacts
 from trading.engine.points import reach
 from trading.models import Side
 
@@ -60,17 +62,27 @@ class Drain:
                 claimed = leases.claim(self.side, most=free, at=clock.now(), owner=self.owner)
                 if claimed:
                     reach("order_claimed")
+                known = self._markets(claimed)
+                self.in_hand.update(claimed)
                 for order_id in claimed:
-                    self.in_hand.add(order_id)
-                    self._pool.submit(self._run, order_id)
+                    self._pool.submit(self._run, order_id, known.get(order_id))
                 started += len(claimed)
                 if len(claimed) < free:
                     break
         return started
 
-    def _run(self, order_id: UUID) -> None:
+    @staticmethod
+    def _markets(order_ids: Sequence[UUID]) -> dict[UUID, MarketFacts]:
+        """The markets of all claimed orders at once; when they cannot be read, each order asks for itself."""
         try:
-            execute(order_id, self.owner)
+            return market_of(order_ids) if order_ids else {}
+        except DatabaseError as problem:
+            log.warning("markets not read: %s", problem)
+            return {}
+
+    def _run(self, order_id: UUID, market: MarketFacts | None) -> None:
+        try:
+            execute(order_id, self.owner, market)
         except Exception as problem:
             # The order stays as it is: its lease expires and it is tried again. The alarm makes it visible.
             self.failures[type(problem).__name__] += 1

@@ -7,6 +7,7 @@ goes on where the row says it stands.
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -56,10 +57,13 @@ class Work:
     quote: Quote | None = None
 
 
-def execute(order_id: UUID, owner: UUID) -> None:
-    """Bring one claimed order to its end; raises only what is not the order's own refusal."""
-    mint = Order.objects.values_list("token_id", flat=True).get(id=order_id)
-    market = markets.read([mint], now=clock.now())[mint]
+def execute(order_id: UUID, owner: UUID, market: MarketFacts | None = None) -> None:
+    """Bring one claimed order to its end; raises only what is not the order's own refusal.
+
+    `market` is what the caller has just read about the order's token, for many orders at once.
+    """
+    if market is None:
+        market = market_of([order_id])[order_id]
     work = _begin(order_id, owner, market)
     if work is None:
         reach("order_finished_at_once")
@@ -86,6 +90,13 @@ def execute(order_id: UUID, owner: UUID) -> None:
     reach("resolved")
     _settle(order_id, owner, final, market)
     reach("settled")
+
+
+def market_of(order_ids: Sequence[UUID]) -> dict[UUID, MarketFacts]:
+    """The market of each order's token."""
+    mints = dict(Order.objects.filter(id__in=order_ids).values_list("id", "token_id"))
+    known = markets.read(sorted(set(mints.values())), now=clock.now())
+    return {order_id: known[mint] for order_id, mint in mints.items() if mint in known}
 
 
 @locks.unit_of_work
@@ -115,21 +126,14 @@ def _begin(order_id: UUID, owner: UUID, market: MarketFacts) -> Work | None:
 
 
 def _locked(order_id: UUID, owner: UUID) -> tuple[Order, Position | None] | None:
-    facts = Order.objects.values_list("agent_id", "wallet_id", "position_id", "side").get(id=order_id)
-    agent_id, wallet_id, position_id, side = facts
-    if side == Side.BUY:
-        locks.agents([agent_id])
-    locks.wallet(wallet_id)
-    if position_id is not None:
-        locks.positions([position_id])
-    locks.orders([order_id])
+    locks.order_path(order_id)
     order = Order.objects.get(id=order_id)
     if order.lease_owner != owner or order.state >= State.FILLED:
         return None
     return order, (
         None
-        if position_id is None
-        else Position.objects.select_related("watermark", "agent", "wallet").get(id=position_id)
+        if order.position_id is None
+        else Position.objects.select_related("watermark", "agent", "wallet").get(id=order.position_id)
     )
 
 
@@ -223,20 +227,26 @@ def _gated_quote(work: Work) -> Quote:
 
 
 @locks.unit_of_work
-@transaction.atomic
 def _submitted(work: Work, quote: Quote, owner: UUID) -> bool:
-    """Make the submission durable before anything is sent; False when the order is no longer ours."""
-    locks.orders([work.order.id])
-    order = Order.objects.get(id=work.order.id)
-    if order.lease_owner != owner or order.state not in (State.PLANNED, State.QUOTED):
+    """Make the submission durable before anything is sent; False when the order is no longer ours.
+
+    One conditional statement: whoever waited for the row looks at it again.
+    """
+    order, now = work.order, clock.now()
+    changed = {
+        "state": State.SUBMITTED,
+        "quote": quote_json(quote),
+        "amount": order.amount,
+        "plan": order.plan,
+        "stages": order.stages | dict.fromkeys(("quoted", "submitted"), booking.stamp(now)),
+        "lands_at": now + timedelta(milliseconds=quote.delay_ms),
+    }
+    ours = Order.objects.filter(id=order.id, lease_owner=owner, state__in=(State.PLANNED, State.QUOTED))
+    if ours.update(**changed) != 1:
         return False
-    now = clock.now()
-    orders.move(order, State.SUBMITTED)
-    order.quote, order.amount, order.plan = quote_json(quote), work.order.amount, work.order.plan
-    order.stages = order.stages | dict.fromkeys(("quoted", "submitted"), booking.stamp(now))
-    order.lands_at = now + timedelta(milliseconds=quote.delay_ms)
-    order.save(update_fields=["state", "quote", "amount", "plan", "stages", "lands_at"])
-    work.order, work.quote = order, quote
+    for name, value in changed.items():
+        setattr(order, name, value)
+    work.quote = quote
     return True
 
 
@@ -262,15 +272,16 @@ def _book(work: Work, quote: Quote) -> None:
     """Book a fill and plan what the same tick asks for next; the caller holds the locks."""
     order, position, now = work.order, work.position, clock.now()
     booking.publish_filled([order.id])
-    epoch = Wallet.objects.values_list("epoch", flat=True).get(id=order.wallet_id)
     sol_usd = work.market.sol_usd
     if position is None:
+        epoch = Wallet.objects.values_list("epoch", flat=True).get(id=order.wallet_id)
         symbol = order.plan.get("symbol", "")
         opening = booking.Opening(order, quote, work.policy, symbol, work.market.decimals, epoch, sol_usd)
         order.position_id = opening.position_id
         booking.fill_order(order, quote, at=now)
         events.append(booking.open_positions([opening], at=now))
         return
+    epoch, is_failing = position.wallet.epoch, position.exit_failures >= ALARM_AT_FAILURES
     state = state_at(order, position)
     is_late = order.side == Side.BUY and state.is_closed
     if order.side == Side.BUY:
@@ -288,7 +299,7 @@ def _book(work: Work, quote: Quote) -> None:
         succession.sell_late(position, after, at=now)
     elif not after.is_closed:
         after = succession.follow(position, after, order, at=now, sold=quote.amount_in)
-    if order.side == Side.SELL:
+    if order.side == Side.SELL and is_failing:
         alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
     events.append([live.position_event(position, after, kind="position_updated", at=now, order_id=order.id)])
 
