@@ -1,26 +1,14 @@
 """Agents, their configurations and assignments: read-only; switches move by actions that call the services."""
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from agents import services
 from agents.models import Agent, Assignment, ConfigVersion
+from nexgent.api.read_only_admin import ReadOnly
 from nexgent.errors import Refusal
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes here, whatever their permissions."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class ConfigVersionInline(ReadOnly, TabularInline):
@@ -92,7 +80,6 @@ class ConfigVersionAdmin(ReadOnly, ModelAdmin):
     list_filter = ("created_at",)
     list_select_related = ("agent",)
     search_fields = ("agent__name", "=agent__id", "author", "=id")
-    show_full_result_count = False
 
 
 @admin.register(Assignment)

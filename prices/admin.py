@@ -6,20 +6,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from nexgent.api.read_only_admin import ReadOnly
 from prices.models import Candle, LatestPrice, Tick, Token
-
-
-class ReadOnlyAdmin(ModelAdmin):  # type: ignore[misc]
-    """Rows are shown, never added, changed or deleted."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 @admin.register(Token)
@@ -36,25 +24,23 @@ class TokenAdmin(ModelAdmin):  # type: ignore[misc]
 
 
 @admin.register(LatestPrice)
-class LatestPriceAdmin(ReadOnlyAdmin):
+class LatestPriceAdmin(ReadOnly, ModelAdmin):
     list_display = ("token_id", "price_sol", "price_usd", "liquidity_usd", "source", "observed_at")
     search_fields = ("token__mint", "token__symbol")
     list_filter = ("source",)
 
 
 @admin.register(Tick)
-class TickAdmin(ReadOnlyAdmin):
+class TickAdmin(ReadOnly, ModelAdmin):
     list_display = ("mint", "at", "price_sol", "price_usd", "source")
     search_fields = ("mint__exact",)
     list_filter = ("source",)
     ordering = ("-at",)
-    show_full_result_count = False
 
 
 @admin.register(Candle)
-class CandleAdmin(ReadOnlyAdmin):
+class CandleAdmin(ReadOnly, ModelAdmin):
     list_display = ("mint", "seconds", "start", "open", "high", "low", "close", "ticks")
     search_fields = ("mint__exact",)
     list_filter = ("seconds",)
     ordering = ("-start",)
-    show_full_result_count = False

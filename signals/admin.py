@@ -1,26 +1,14 @@
 """Signals and what became of them: history, read-only. Hiding a signal is an action that calls the service."""
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from nexgent.api.read_only_admin import ReadOnly
 from nexgent.errors import Refusal
 from signals import services
 from signals.models import DuplicateGuard, Signal, SignalRevision, VerdictRow
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes here, whatever their permissions."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class VerdictInline(ReadOnly, TabularInline):
@@ -40,7 +28,6 @@ class SignalAdmin(ReadOnly, ModelAdmin):
     list_display = ("id", "received_at", "signal_type", "signal_strength", "side", "symbol", "token_address", "source")
     list_filter = ("side", "signal_strength", "dry_run", ("drained_at", admin.EmptyFieldListFilter))
     search_fields = ("=id", "=token_address", "symbol", "signal_type", "source", "external_ref")
-    show_full_result_count = False
     inlines = (VerdictInline, RevisionInline)
     actions = ("hide",)
 
@@ -64,7 +51,6 @@ class VerdictAdmin(ReadOnly, ModelAdmin):
     list_filter = ("at", ("order", admin.EmptyFieldListFilter))
     list_select_related = ("agent",)
     search_fields = ("=signal__id", "agent__name", "=agent__id", "=order__id")
-    show_full_result_count = False
 
 
 @admin.register(SignalRevision)

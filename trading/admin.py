@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.contrib import admin, messages
-from django.db.models import Model, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from agents.admin import AgentAdmin, AssignmentAdmin
 from agents.models import Agent, Assignment
 from nexgent import money
+from nexgent.api.read_only_admin import ReadOnly
 from nexgent.errors import Refusal
 from trading import lifecycle, services
 from trading.models import (
@@ -30,21 +31,6 @@ from trading.models import (
 RESET_SECONDS = 5.0
 """A person waits for the page so long; what is not sold by then goes on."""
 _IS_OPEN = ("closed_at", admin.EmptyFieldListFilter)
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes here, whatever their permissions."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 def _sol(lamports: int | None) -> str:

@@ -1,24 +1,10 @@
 """Wallets and the ledger, read-only: funds move through `wallets.services` only."""
 
 from django.contrib import admin
-from django.db.models import Model
-from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
+from nexgent.api.read_only_admin import ReadOnly
 from wallets.models import AccountRow, Entry, Hold, PostingRow, Wallet
-
-
-class ReadOnly:
-    """Nobody adds, changes or deletes here, whatever their permissions."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
 
 class PostingInline(ReadOnly, TabularInline):
@@ -49,7 +35,6 @@ class EntryAdmin(ReadOnly, ModelAdmin):
     list_filter = ("kind",)
     list_select_related = ("wallet",)
     search_fields = ("=id", "=order_id", "wallet__address", "author", "reason")
-    show_full_result_count = False
     inlines = (PostingInline,)
 
 

@@ -1,25 +1,11 @@
 """Admin of accounts. A person is made and changed through services; secrets are never shown, history is read-only."""
 
-from typing import Any
-
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from nexgent.accounts.models import ApiKey, LoginGuard, Membership, RevokedToken, TokenSession, User, Workspace
-
-
-class ReadOnly(ModelAdmin):
-    """Rows to look at."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+from nexgent.api.read_only_admin import ReadOnly
 
 
 class Memberships(admin.TabularInline):
@@ -78,7 +64,7 @@ class MembershipAdmin(ModelAdmin):
 
 
 @admin.register(ApiKey)
-class ApiKeyAdmin(ReadOnly):
+class ApiKeyAdmin(ReadOnly, ModelAdmin):
     list_display = ("name", "prefix", "user", "workspace", "scopes", "created_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("name", "prefix", "user__email", "id")
@@ -86,7 +72,7 @@ class ApiKeyAdmin(ReadOnly):
 
 
 @admin.register(TokenSession)
-class TokenSessionAdmin(ReadOnly):
+class TokenSessionAdmin(ReadOnly, ModelAdmin):
     list_display = ("user", "created_at", "expires_at", "revoked_at", "is_rotating")
     list_filter = ("is_rotating", ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "id")
@@ -94,13 +80,13 @@ class TokenSessionAdmin(ReadOnly):
 
 
 @admin.register(RevokedToken)
-class RevokedTokenAdmin(ReadOnly):
+class RevokedTokenAdmin(ReadOnly, ModelAdmin):
     list_display = ("jti", "expires_at")
     search_fields = ("jti",)
 
 
 @admin.register(LoginGuard)
-class LoginGuardAdmin(ReadOnly):
+class LoginGuardAdmin(ReadOnly, ModelAdmin):
     list_display = ("email", "address", "failures", "locked_until", "at")
     list_filter = (("locked_until", admin.EmptyFieldListFilter),)
     search_fields = ("email", "address")

@@ -1,25 +1,14 @@
 """Admin of what endpoints share: kept answers, to look at."""
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from nexgent.api.models import IdempotentAnswer
+from nexgent.api.read_only_admin import ReadOnly
 
 
 @admin.register(IdempotentAnswer)
-class IdempotentAnswerAdmin(ModelAdmin):
+class IdempotentAnswerAdmin(ReadOnly, ModelAdmin):
     list_display = ("principal", "route", "key", "status", "created_at")
     list_filter = ("status", "created_at")
     search_fields = ("principal", "route", "key")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
