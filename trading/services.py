@@ -13,7 +13,7 @@ from django.db.models import F
 from agents import policy as agent_policy
 from agents import selectors as agents
 from agents.models import Agent
-from nexgent import clock
+from nexgent import clock, money
 from nexgent.errors import NotFound, Refusal
 from nexgent.events import alarms
 from nexgent.events import services as events
@@ -127,7 +127,8 @@ def position_override(
 ) -> Position:
     """Pin stop and ladder rules for one position (None takes them off), validated like a configuration.
 
-    `stop_percent` sets the stop level itself: a new generation begins, so that no late save undoes it.
+    `stop_percent` sets the stop level itself, which then stands still: a new generation begins, so that no late save
+    undoes it. Raises NotFound, InvalidConfig, Refusal INVALID_STOP.
     """
     position = _locked_position(position_id)
     state = positions.state_of(
@@ -145,6 +146,7 @@ def position_override(
         if not stop_percent.is_finite() or stop_percent <= -100:
             raise Refusal("INVALID_STOP", "The stop must be above -100 %.")
         after = rules.apply(state, StopPinned(stop_percent, state.peak))
+        position.override = {**(position.override or {}), positions.PINNED: money.text(stop_percent)}
     positions.take(position, after, at=now)
     position.save()
     if stop_percent is not None:

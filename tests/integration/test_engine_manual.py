@@ -298,3 +298,22 @@ def test_a_manual_close_that_is_lost_leaves_the_position_and_its_state(tape):
     assert (order.state, order.error_code) == (State.FAILED, "TRANSACTION_EXPIRED")
     assert trader.position.remaining_units == 1000 * 10**9
     assert close(trader).state == State.FILLED
+
+
+def test_a_pinned_stop_stands_still_below_the_trail(tape):
+    trader = Trader(tape)
+    trader.price("0.001")
+    trader.buy("1")
+    trader.wait(1)
+    trader.price("0.0015")
+    position = trading.position_override(position_id=trader.position.id, override=None, stop_percent=Decimal(10))
+    trader.settle()
+    trader.wait(1)
+    trader.price("0.0013")
+    assert trader.position.closed_at is None
+    assert position.generation == 2
+    trader.wait(1)
+    trader.price("0.002")
+    trader.wait(1)
+    trader.price("0.0011")
+    assert trader.position.close_reason == "stop_loss"

@@ -12,7 +12,7 @@ from django.db import connection
 from agents import policy as agent_policy
 from agents import selectors as agents
 from trading.models import Position, Watermark
-from trading.rules.policy import Policy
+from trading.rules.policy import Policy, StopMode, StopPolicy
 from trading.rules.position import PositionState
 
 STATE_FIELDS = (
@@ -80,6 +80,18 @@ def raise_watermark(position_id: UUID, state: PositionState, *, at: datetime) ->
         )
 
 
+PINNED = "pinnedStopPercent"
+"""Key of an override that holds the stop itself, as text."""
+
+
 def policy_of(position: Position) -> Policy:
-    """The configuration version that the position pins, with its own stop and ladder where it has them."""
-    return agent_policy.with_override(agents.policy(position.config_id), position.override)
+    """The configuration version that the position pins, with its own stop and ladder where it has them.
+
+    A pinned stop stands still: it does not trail until it is taken off.
+    """
+    own = dict(position.override or {})
+    pinned = own.pop(PINNED, None)
+    policy = agent_policy.with_override(agents.policy(position.config_id), own)
+    if pinned is None:
+        return policy
+    return replace(policy, stop=StopPolicy(enabled=True, mode=StopMode.CUSTOM, default_percent=Decimal(pinned)))
