@@ -7,6 +7,7 @@ An order of which it said that it never landed can no longer land. Its record is
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,20 +18,15 @@ from trading.rules.market import Quote
 from trading.venues.protocol import Request
 from trading.venues.simulated import Simulated
 
-PROFILE = "wire"
+PROFILE, SLOW = "wire", "slow"
 DELAY_MS = 300
 
 
 class FakeVenue(LoopbackServer):
-    """`executed` maps an order to how often it was swapped, `begun` to when it was asked to (`time.time()`).
+    """`executed` maps an order to how often it was swapped."""
 
-    `seconds` is what a submission takes, `hanging_seconds` what the first one takes.
-    """
-
-    def __init__(self, *, seconds: float = 0.0, hanging_seconds: float = 0.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.seconds, self.hanging_seconds = seconds, hanging_seconds
-        self.begun: dict[str, float] = {}
         self.executed: dict[str, int] = {}
         self._server.socket.listen(512)  # a hundred stops call at one moment
         self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # clients die while they talk
@@ -39,8 +35,6 @@ class FakeVenue(LoopbackServer):
 
     def answer(self, path: str, query: Query, headers: dict[str, str]) -> Any:
         order = query["order"][0]
-        if path == "/submit":
-            self._work(order)
         with self._lock:
             self.requests.clear()
             if path == "/submit" and order not in self._dead:
@@ -48,12 +42,6 @@ class FakeVenue(LoopbackServer):
             if path == "/resolve" and order not in self.executed:
                 self._dead.add(order)
             return {"landed": order in self.executed}
-
-    def _work(self, order: str) -> None:
-        with self._lock:
-            is_first = not self.begun
-            self.begun.setdefault(order, time.time())
-        self._stopping.wait(self.hanging_seconds if is_first and self.hanging_seconds else self.seconds)
 
 
 class WireVenue:
@@ -85,3 +73,30 @@ class WireVenue:
             return self._client.post(f"/{step}", params={"order": str(request.order_id)}).json()
         except httpx.HTTPError as problem:
             raise Refusal("VENUE_UNAVAILABLE", "The venue does not answer.") from problem
+
+
+class SlowVenue:
+    """Fills at the price after so many seconds, the first order after so many; writes down when each call began."""
+
+    is_local = False
+
+    def __init__(self, journal: Path, *, seconds: float, hanging_seconds: float) -> None:
+        self._ideal = Simulated()
+        self._journal, self._seconds, self._hanging_seconds = journal, seconds, hanging_seconds
+        self._lock = threading.Lock()
+        self._is_first = hanging_seconds > 0
+
+    def fees(self, request: Request) -> int:
+        return self._ideal.fees(request)
+
+    def quote(self, request: Request) -> Quote:
+        return self._ideal.quote(request)
+
+    def submit(self, request: Request, quote: Quote) -> None:
+        with self._lock, self._journal.open("a") as journal:
+            is_first, self._is_first = self._is_first, False
+            journal.write(f"{request.order_id} {time.time()}\n")
+        time.sleep(self._hanging_seconds if is_first else self._seconds)
+
+    def resolve(self, request: Request, quote: Quote) -> Quote:
+        return quote

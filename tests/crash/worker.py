@@ -7,8 +7,9 @@ The proof must then find losses.
 import os
 import runpy
 import sys
+from pathlib import Path
 
-from tests.crash.venue import PROFILE, WireVenue
+from tests.crash.venue import PROFILE, SLOW, SlowVenue, WireVenue
 from trading.venues import registry
 
 
@@ -30,7 +31,12 @@ def act_before_commit() -> None:
 
 
 def main(words: list[str]) -> None:
-    registry.register(PROFILE, WireVenue(os.environ["CRASH_VENUE_URL"]))  # type: ignore[arg-type]
+    if url := os.environ.get("CRASH_VENUE_URL"):
+        registry.register(PROFILE, WireVenue(url))  # type: ignore[arg-type]
+    if journal := os.environ.get("SLOW_VENUE_JOURNAL"):
+        hanging = float(os.environ.get("SLOW_VENUE_HANGING_SECONDS", "0"))
+        slow = SlowVenue(Path(journal), seconds=float(os.environ["SLOW_VENUE_SECONDS"]), hanging_seconds=hanging)
+        registry.register(SLOW, slow)  # type: ignore[arg-type]
     if words[0] == "web":
         sys.argv = ["manage.py", "web"]
         runpy.run_path("manage.py", run_name="__main__")

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from uuid import uuid4
 
@@ -28,7 +29,7 @@ from prices.records import PriceTick
 from signals import fanout
 from signals import services as signals
 from signals.models import Signal
-from tests.crash.venue import PROFILE, FakeVenue
+from tests.crash.venue import SLOW
 from tests.integration.test_takeover import ROOT, until
 from tests.trader import new_mint
 from trading.books import check
@@ -48,7 +49,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @contextmanager
-def worker(queue, venue):
+def worker(queue, journal, *, hanging_seconds=0):
     url = settings.DATABASE_URL
     environment = os.environ | {
         "NEXGENT_ENV": "development",
@@ -56,7 +57,9 @@ def worker(queue, venue):
         "REDIS_URL": settings.REDIS_URL,
         "PRICE_FEEDS": "synthetic",
         "NEXGENT_PROCESS": queue,
-        "CRASH_VENUE_URL": venue.url,
+        "SLOW_VENUE_JOURNAL": str(journal),
+        "SLOW_VENUE_SECONDS": "0.5",
+        "SLOW_VENUE_HANGING_SECONDS": str(hanging_seconds),
     }
     words = [
         "-A",
@@ -95,7 +98,7 @@ class Stage:
         prices.publish([PriceTick(self.mint, Decimal("0.001"), clock.now(), "test")])
         self.post(self.workspace, self.user, self.mint)
         fanout.drain()
-        Position.objects.update(profile=PROFILE)
+        Position.objects.update(profile=SLOW)
         self.engine = Engine()
         self.engine.step()
         assert len(self.engine.book) == STOPS
@@ -126,81 +129,85 @@ class Stage:
         assert self.engine.step() == STOPS
         return at
 
-    def figures(self, venue, at):
-        """Seconds from the tick to the last call begun and to the last fill booked, all but one of them."""
-        booked = [
-            final.timestamp() - at
-            for final in Order.objects.filter(side=Side.SELL, state=State.FILLED).values_list("final_at", flat=True)
-        ]
-        begun = sorted(moment - at for moment in venue.begun.values())
-        return begun[-1], max(booked)
+
+@dataclass
+class Figures:
+    """Seconds from the tick to the last call begun and to the last fill booked; `calls` is one line per call."""
+
+    begun: float
+    booked: float
+    calls: list[str]
+
+
+def figures(journal, at, *, still_hanging=0) -> Figures:
+    sales = Order.objects.filter(side=Side.SELL)
+    stops = set(map(str, sales.values_list("id", flat=True)))
+    calls = [line.split() for line in journal.read_text().splitlines() if line.split()[0] in stops]
+    booked = [moment.timestamp() - at for moment in sales.filter(state=State.FILLED).values_list("final_at", flat=True)]
+    assert len(booked) == STOPS - still_hanging
+    return Figures(max(float(moment) for _, moment in calls) - at, max(booked), [order for order, _ in calls])
 
 
 def sold():
     return Position.objects.exclude(closed_at=None).count()
 
 
-def test_a_hundred_stops_on_a_slow_venue_begin_together():
-    with FakeVenue(seconds=0.5) as venue:
-        stage = Stage()
-        with worker("exits", venue):
-            at = stage.fall()
-            until(lambda: sold() == STOPS, seconds=PATIENCE_SECONDS)
-        begun, booked = stage.figures(venue, at)
-    print(f"independence: {STOPS} stops, venue 500 ms: last call begun {begun:.3f} s, last booked {booked:.3f} s")
-    assert len(venue.begun) == STOPS
-    assert set(venue.executed.values()) == {1}
-    assert begun < BEGUN_SECONDS_MAX
-    assert booked < BOOKED_SECONDS_MAX
+def test_a_hundred_stops_on_a_slow_venue_begin_together(tmp_path):
+    stage, journal = Stage(), tmp_path / "calls"
+    with worker("exits", journal):
+        at = stage.fall()
+        until(lambda: sold() == STOPS, seconds=PATIENCE_SECONDS)
+    found = figures(journal, at)
+    print(
+        f"independence: {STOPS} stops, venue 500 ms: last begun {found.begun:.3f} s, last booked {found.booked:.3f} s"
+    )
+    assert len(found.calls) == len(set(found.calls)) == STOPS
+    assert found.begun < BEGUN_SECONDS_MAX
+    assert found.booked < BOOKED_SECONDS_MAX
     assert check().problems == ()
 
 
-def test_one_hanging_call_delays_no_other_exit():
+def test_one_hanging_call_delays_no_other_exit(tmp_path):
     hanging_seconds = float(os.environ.get("HANGING_SECONDS", "12"))
-    with FakeVenue(seconds=0.5, hanging_seconds=hanging_seconds) as venue:
-        stage = Stage()
-        with worker("exits", venue):
-            at = stage.fall()
-            until(lambda: sold() >= STOPS - 1, seconds=PATIENCE_SECONDS)
-            assert sold() == STOPS - 1
-            begun, booked = stage.figures(venue, at)
-            until(lambda: sold() == STOPS, seconds=hanging_seconds + PATIENCE_SECONDS)
+    stage, journal = Stage(), tmp_path / "calls"
+    with worker("exits", journal, hanging_seconds=hanging_seconds):
+        at = stage.fall()
+        until(lambda: sold() >= STOPS - 1, seconds=PATIENCE_SECONDS)
+        found = figures(journal, at, still_hanging=1)
+        until(lambda: sold() == STOPS, seconds=hanging_seconds + PATIENCE_SECONDS)
     print(
         f"independence: beside a call that hangs {hanging_seconds:g} s: last of the other {STOPS - 1}"
-        f" begun {begun:.3f} s, booked {booked:.3f} s"
+        f" begun {found.begun:.3f} s, booked {found.booked:.3f} s"
     )
-    assert set(venue.executed.values()) == {1}
-    assert booked < BOOKED_SECONDS_MAX
+    assert found.booked < BOOKED_SECONDS_MAX
+    assert len(found.calls) == len(set(found.calls)) == STOPS
     assert check().problems == ()
 
 
-def test_a_thousand_waiting_entry_signals_delay_no_exit():
+def test_a_thousand_waiting_entry_signals_delay_no_exit(tmp_path):
     waiting = int(os.environ.get("WAITING_SIGNALS", "200"))
-    with FakeVenue(seconds=0.5) as venue:
-        stage = Stage()
-        workspace, user = stage.people()
-        for number in range(5):
-            agent = stage.agent(workspace, user, f"Buyer {number}")
-            Agent.objects.filter(id=agent.id).update(profile=PROFILE)
-        mints = [new_mint() for _ in range(waiting)]
-        Token.objects.bulk_create(Token(mint=mint, decimals=9, symbol="TEST") for mint in mints)
-        with worker("exits", venue), worker("entries", venue):
-            prices.publish([PriceTick(mint, Decimal("0.001"), clock.now(), "test") for mint in mints])
-            for mint in mints:
-                stage.post(workspace, user, mint)
+    stage, journal = Stage(), tmp_path / "calls"
+    workspace, user = stage.people()
+    for number in range(5):
+        agent = stage.agent(workspace, user, f"Buyer {number}")
+        Agent.objects.filter(id=agent.id).update(profile=SLOW)
+    mints = [new_mint() for _ in range(waiting)]
+    Token.objects.bulk_create(Token(mint=mint, decimals=9, symbol="TEST") for mint in mints)
+    prices.publish([PriceTick(mint, Decimal("0.001"), clock.now(), "test") for mint in mints])
+    with worker("exits", journal):
+        for mint in mints:
+            stage.post(workspace, user, mint)
+        with worker("entries", journal):
             left = Signal.objects.filter(drained_at=None).count()
-            venue.begun.clear()
             at = stage.fall()
             until(lambda: sold() == STOPS, seconds=PATIENCE_SECONDS)
             still = Signal.objects.filter(drained_at=None).count()
-        stops = set(map(str, Order.objects.filter(side=Side.SELL).values_list("id", flat=True)))
-        venue.begun = {order: moment for order, moment in venue.begun.items() if order in stops}
-        begun, booked = stage.figures(venue, at)
+    found = figures(journal, at)
     print(
-        f"independence: with {left} entry signals waiting ({still} at the end): last call begun {begun:.3f} s,"
-        f" last booked {booked:.3f} s"
+        f"independence: with {left} entry signals waiting ({still} at the end): last begun {found.begun:.3f} s,"
+        f" last booked {found.booked:.3f} s"
     )
     assert left > 0
-    assert len(venue.begun) == STOPS
-    assert begun < BEGUN_SECONDS_MAX
-    assert booked < BOOKED_SECONDS_MAX
+    assert len(found.calls) == len(set(found.calls)) == STOPS
+    assert found.begun < BEGUN_SECONDS_MAX
+    assert found.booked < BOOKED_SECONDS_MAX
