@@ -5,6 +5,7 @@ the transaction that plans the agent's order, so that a drain that dies or runs 
 """
 
 import logging
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -40,8 +41,18 @@ _VERDICT = ("signal", "agent", "reasons", "order", "at")
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="fanout")
 
 
+_drained_at = 0.0
+
+
+def drained_at() -> float:
+    """When this process last looked for waiting signals (`time.monotonic`)."""
+    return _drained_at
+
+
 def drain() -> int:
     """Answer every waiting signal; returns how many."""
+    global _drained_at
+    _drained_at = time.monotonic()
     answered = 0
     while True:
         with connection.cursor() as cursor:

@@ -40,7 +40,9 @@ from wallets.models import Wallet
 
 PATIENCE_SECONDS = 60
 PAUSE_SECONDS = 0.001
+RING_SECONDS = 0.5
 WORKERS = ("exits", "entries")
+BELLS = ((services.DRAIN, "entries"), orders.EXITS_DRAIN, orders.ENTRIES_DRAIN)
 
 
 class Stuck(NexgentError):
@@ -128,8 +130,6 @@ class Lockstep:
         """Let the workers finish what this tick asked for, and the engine ask again, until nothing is left to do."""
         self._store(tick)
         while True:
-            for name, queue in (orders.EXITS_DRAIN, orders.ENTRIES_DRAIN):
-                bell.task(name, queue=queue)
             self._wait("orders", self._has_due_orders)
             self.engine.check()
             if not self.engine.step() and not self._has_due_orders():
@@ -150,8 +150,13 @@ class Lockstep:
         return any(at is None or at <= now for at in self._open_orders().values_list("not_before", flat=True))
 
     def _wait(self, what: str, is_pending) -> None:  # type: ignore[no-untyped-def]
-        end = time.monotonic() + PATIENCE_SECONDS
+        """Ring until nothing is pending: a ring before a worker was ready is lost."""
+        end, rung_at = time.monotonic() + PATIENCE_SECONDS, 0.0
         while is_pending():
+            if time.monotonic() - rung_at > RING_SECONDS:
+                rung_at = time.monotonic()
+                for name, queue in BELLS:
+                    bell.task(name, queue=queue)
             if time.monotonic() > end:
                 states = list(self._open_orders().values("id", "purpose", "state", "lease_until", "error_code"))
                 raise Stuck(f"{what} not finished at {clock.now()}: {states}")
