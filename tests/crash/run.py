@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from django.db import connection
 
+from tests.crash.door import Door
 from tests.crash.proof import Proof, Watchman
 from tests.crash.system import System
 from tests.crash.venue import PROFILE
@@ -95,6 +96,8 @@ class Run:
         self._wait_ready()
         watchman = Watchman(self.system, self.proof)
         watchman.start()
+        self.door = Door(self.system)
+        self.door.start()
         held = [self.world.token() for _ in range(self.held)]
         for mint in held:
             self.world.signal(mint)
@@ -102,6 +105,7 @@ class Run:
             self._round(held)
         self._last(held)
         watchman.stop()
+        self.door.stop()
         return self._report(time.monotonic() - begun, watchman)
 
     def _round(self, held: list[str]) -> None:
@@ -233,6 +237,7 @@ class Run:
         outside = Counter(death.process.rstrip("12") for death in counted if not death.point)
         _say(f"points: {', '.join(f'{name} {count}' for name, count in sorted(points.items()))}")
         _say(f"at any time: {', '.join(f'{name} {count}' for name, count in sorted(outside.items()))}")
+        _say(f"readiness over HTTP: {self.door.report()}")
         filled, positions = query(_volume)
         _say(
             f"seed={self.seed} kills={system.kills} exchanges={len(system.deaths) - system.kills}"
@@ -244,7 +249,7 @@ class Run:
             f"lost={len(proof.lost)} doubled={len(proof.doubled)} non_terminal={len(proof.non_terminal)}"
             f" unwatched={len(proof.unwatched)} points={len(points)}"
         )
-        return 0 if proof.is_clean else 1
+        return 0 if proof.is_clean and not self.door.is_wrong else 1
 
 
 def _is_up(url: str) -> bool:

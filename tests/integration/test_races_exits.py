@@ -8,6 +8,7 @@ import pytest
 
 from nexgent import clock, money
 from nexgent.errors import Refusal
+from nexgent.events.models import Alarm
 from prices import services as prices
 from prices.records import PriceTick
 from signals import fanout
@@ -188,3 +189,23 @@ def test_two_engines_at_once_plan_what_one_plans(tape):
     traders[0].settle()
     for number, trader in enumerate(traders):
         assert [order.state for order in trader.orders(purpose=planned[number % 3])] == [State.FILLED]
+
+
+def test_a_position_whose_rules_cannot_be_read_keeps_no_other_from_its_stop(tape):
+    broken, other = Trader(tape), Trader(tape)
+    for trader in (broken, other):
+        trader.price("0.001")
+        trader.buy("1")
+    broken.wait(1)
+    Position.objects.filter(id=broken.position.id).update(override={"stopLoss": {"mode": "nonsense"}}, version=99)
+    engine = Engine()
+    engine.step()
+    engine.offer([PriceTick(one.mint, Decimal("0.0006"), clock.now(), "test") for one in (broken, other)])
+
+    assert engine.step() == 1
+
+    other.settle()
+    assert other.position.close_reason == "stop_loss"
+    assert broken.position.closed_at is None
+    alarm = Alarm.objects.get(code="POSITION_STUCK", cleared_at=None)
+    assert alarm.subject == str(broken.position.id)

@@ -19,6 +19,7 @@ from uuid import UUID
 import numpy as np
 from django.db import connection
 
+from nexgent import clock
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
@@ -207,7 +208,8 @@ class Book:
                 "watermark", "agent", "wallet"
             )
         }
-        for gone in set(wanted) - found.keys():
+        broken = {i for i, position in found.items() if not positions.is_readable(position, at=clock.now())}
+        for gone in broken | (set(wanted) - found.keys()):
             self._drop(gone)
         orders: dict[UUID, list[OrderFacts]] = defaultdict(list)
         for position_id, *facts in Order.objects.filter(position_id__in=list(found)).values_list(
@@ -219,7 +221,8 @@ class Book:
             self._market.put(mint, Tick(tick.price_sol, tick.observed_at, tick.source))
         with self._lock:
             for position in found.values():
-                self._put(position, orders[position.id])
+                if position.id not in broken:
+                    self._put(position, orders[position.id])
 
     def _put(self, position: Position, orders: Sequence[OrderFacts]) -> None:
         known = self._by_id.get(position.id)

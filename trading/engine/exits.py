@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from nexgent.errors import Refusal
 from nexgent.events import services as events
@@ -28,7 +28,13 @@ def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> int:
     intents: list[orders.Intent] = []
     consumed = 0
     for row in candidates:
-        answer = _intent(book, row, now)
+        try:
+            answer = _intent(book, row, now)
+        except OperationalError:
+            raise  # the database is away: for all of them
+        except Exception as problem:
+            positions.tell_stuck(row.position, problem, at=now)
+            continue
         if isinstance(answer, orders.Intent):
             intents.append(answer)
         else:

@@ -2,19 +2,22 @@
 services.
 """
 
+import logging
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from agents import policy as agent_policy
 from agents import selectors as agents
+from nexgent.events import alarms
 from trading.models import Position, Watermark
 from trading.rules.policy import Policy, StopMode, StopPolicy
 from trading.rules.position import PositionState
 
+log = logging.getLogger(__name__)
 STATE_FIELDS = (
     "decimals",
     "opened_at",
@@ -52,6 +55,30 @@ def with_extremes(state: PositionState, seen: PositionState) -> PositionState:
         peak=max(state.peak, seen.peak),
         stop_percent=max(state.stop_percent, seen.stop_percent),
         low=min(state.low, seen.low),
+    )
+
+
+def is_readable(position: Position, *, at: datetime) -> bool:
+    """Whether the rules of a position can be compiled; one whose cannot is told, and keeps nobody else waiting."""
+    try:
+        policy_of(position)
+    except OperationalError:
+        raise
+    except Exception as problem:
+        tell_stuck(position, problem, at=at)
+        return False
+    return True
+
+
+def tell_stuck(position: Position, problem: Exception, *, at: datetime) -> None:
+    """Log and alarm that a position cannot be decided on; the others go on."""
+    log.error("position not decided", extra={"position_id": str(position.id)}, exc_info=problem)
+    alarms.raise_alarm(
+        "POSITION_STUCK",
+        subject=str(position.id),
+        detail={"problem": type(problem).__name__},
+        workspace_id=position.workspace_id,
+        at=at,
     )
 
 
