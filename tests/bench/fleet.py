@@ -28,7 +28,7 @@ DECIMALS = 9
 SIZES = {name: {"min": 0.02, "max": 0.04} for name in ("small", "medium", "large")}
 PLAIN: dict[str, Any] = {
     "positionCalculator": {"positionSizes": SIZES},
-    "limits": {"maxOpenPositions": 100_000},
+    "limits": {"maxOpenPositions": 1_000},
 }
 LADDER = [{"targetPercent": 60, "sellPercent": 40}, {"targetPercent": 900, "sellPercent": 20}]
 KINDS: tuple[dict[str, Any], ...] = (
