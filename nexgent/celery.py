@@ -2,12 +2,13 @@
 
 import os
 import sys
+import time
 import warnings
 from typing import Any
 
 from celery import Celery
 from celery.platforms import SecurityWarning
-from celery.signals import beat_init, setup_logging, worker_ready
+from celery.signals import beat_init, before_task_publish, setup_logging, worker_ready
 
 from nexgent.runtime import startup
 
@@ -37,3 +38,9 @@ def _announce(**_: Any) -> None:
 
     startup.end()
     presence.announce()
+
+
+@before_task_publish.connect
+def _stamp_message(headers: dict[str, Any], **_: Any) -> None:
+    """A message says when it was sent, so that metrics can tell how long the oldest one waits."""
+    headers["sentAt"] = time.time()

@@ -116,6 +116,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "nexgent.api.cors.Cors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "nexgent.runtime.middleware.RequestsCounted",
     "nexgent.web.security.ContentPolicy",
     "nexgent.runtime.middleware.AdministratorRequired",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -237,6 +238,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
     "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
+    "runtime.check_books": _every(60, "runtime.check_books", "default", expires=60),
     "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),
 }
 # A worker that is gone leaves at most so many messages of beat in its queue; more are not sent.

@@ -33,7 +33,7 @@ HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 QUEUES = ("exits", "entries", "prices", "default")
 QUEUE_LONG = 1_000
 _STARTED = time.monotonic()
-_DOWN = (DatabaseError, psycopg.Error, PoolTimeout, redis.RedisError, OSError)
+DOWN = (DatabaseError, psycopg.Error, PoolTimeout, redis.RedisError, OSError)
 
 
 @dataclass(slots=True)
@@ -75,7 +75,7 @@ def _load(path: str) -> Callable[[], Any]:
 def _is_true(name: str, check: Callable[[], bool]) -> bool:
     try:
         return bool(check())
-    except _DOWN as problem:
+    except DOWN as problem:
         logger.warning("not ready: %s: %s", name, problem)
         return False
 
@@ -99,7 +99,7 @@ def _timed(check: Callable[[], bool]) -> dict[str, Any]:
     begun = time.perf_counter()
     try:
         check()
-    except _DOWN as problem:
+    except DOWN as problem:
         logger.warning("health: %s", problem)
         return {"status": UNHEALTHY}
     return {"status": HEALTHY, "latency": round((time.perf_counter() - begun) * 1000, 1)}
@@ -131,7 +131,7 @@ def _reports() -> dict[str, Any]:
     for name, path in settings.HEALTH_REPORTS.items():
         try:
             found[name] = _load(path)()
-        except _DOWN as problem:
+        except DOWN as problem:
             logger.warning("health: %s: %s", name, problem)
             found[name] = {"status": DEGRADED}
     return found

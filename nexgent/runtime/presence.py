@@ -1,6 +1,6 @@
 """Which processes are alive, told through Valkey: each writes a key that lapses when it stops writing.
 
-Health reads them; nothing that trades does. Without Valkey there is nothing to read, and health says so.
+Health and metrics read them; nothing that trades does. Without Valkey there is nothing to read, and health says so.
 """
 
 import json
@@ -10,16 +10,20 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import redis
 from django.conf import settings
+
+from nexgent.runtime import counters
 
 logger = logging.getLogger(__name__)
 
 PREFIX = "nexgent:process:"
 INTERVAL_SECONDS = 3.0
 LAPSE_SECONDS = 12
+_STATM = Path("/proc/self/statm")
 
 
 def client(url: str = "", *, timeout: float = 1.0) -> redis.Redis:
@@ -42,6 +46,13 @@ def alive(valkey: redis.Redis) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def resident_bytes() -> int:
+    """Memory of this process that lies in RAM; 0 where the system does not tell (only Linux does)."""
+    if not _STATM.exists():
+        return 0
+    return int(_STATM.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def _tell(facts: Callable[[], dict[str, Any]]) -> None:
     key = f"{PREFIX}{settings.PROCESS}:{socket.gethostname()}:{os.getpid()}"
     valkey = client()
@@ -53,10 +64,12 @@ def _tell(facts: Callable[[], dict[str, Any]]) -> None:
             "pid": os.getpid(),
             "host": socket.gethostname(),
             "started": started,
+            "memory": resident_bytes(),
             **facts(),
         }
         try:
             valkey.set(key, json.dumps(record), ex=LAPSE_SECONDS)
+            counters.write(valkey)
             is_silent = False
         except redis.RedisError as problem:
             if not is_silent:

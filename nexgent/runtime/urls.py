@@ -1,11 +1,12 @@
-"""Health under `/api/v1/health`, and the same at `/health`, with and without a last slash."""
+"""Health and metrics under `/api/v1/`, and the same at the root, with and without a last slash."""
 
 from django.urls import re_path
 
-from nexgent.runtime import health
+from nexgent.runtime import health, metrics
 
 urlpatterns = [
-    re_path(r"^(?:api/v1/)?health/?$", health.health),
-    re_path(r"^(?:api/v1/)?health/live/?$", health.live),
-    re_path(r"^(?:api/v1/)?health/ready/?$", health.ready),
+    re_path(r"^(?:api/v1/)?health/?$", health.health, name="health"),
+    re_path(r"^(?:api/v1/)?health/live/?$", health.live, name="health_live"),
+    re_path(r"^(?:api/v1/)?health/ready/?$", health.ready, name="health_ready"),
+    re_path(r"^(?:api/v1/)?metrics/?$", metrics.Metrics.as_view(), name="metrics"),
 ]
