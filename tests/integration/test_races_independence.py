@@ -42,8 +42,8 @@ STOPS = 100
 SIZES = {name: {"min": 0.2, "max": 0.2} for name in ("small", "medium", "large")}
 CONFIG = {"positionCalculator": {"positionSizes": SIZES}, "stopLoss": {"defaultPercentage": -20}}
 PATIENCE_SECONDS = 40
-BEGUN_SECONDS_MAX, BOOKED_SECONDS_MAX = 5.0, 8.0
-"""Bounds for a machine that is busy with other tests; the goals are 0.3 and 1.0."""
+BEGUN_SECONDS_MAX, BOOKED_SECONDS_MAX = 10.0, 11.5
+"""Bounds for a machine that is busy with other tests, below what the hanging call takes; the goals are 0.3 and 1.0."""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
