@@ -54,9 +54,23 @@ def workers() -> Iterator[None]:
     """Real worker processes for the two sides, and the engine role held here, so that none of them takes it."""
     own: psycopg.Connection = role.own_connection()
     own.execute("SELECT pg_advisory_lock(%s)", [role.LOCK_KEY])
-    command = [sys.executable, "-m", "celery", "-A", "nexgent", "worker", "-P", "threads", "-c", "4", "-l", "WARNING"]
+    command = [
+        sys.executable,
+        "-m",
+        "celery",
+        "-q",
+        "-A",
+        "nexgent",
+        "worker",
+        "-P",
+        "threads",
+        "-c",
+        "4",
+        "-l",
+        "WARNING",
+    ]
     processes = [
-        subprocess.Popen([*command, "-Q", queue, "-n", f"{queue}@replay"])  # noqa: S603
+        subprocess.Popen([*command, "-Q", queue, "-n", f"{queue}@replay"], stdout=sys.stderr)  # noqa: S603
         for queue in WORKERS
     ]
     try:
