@@ -6,7 +6,7 @@ N ?= 300
 SEED ?= 1
 CRASH_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: parity help setup run demo check test crash lock
+.PHONY: parity help setup run demo check test crash bench soak lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -32,6 +32,12 @@ test: setup check ## the static gates and the whole suite
 
 crash: setup ## kill -9 of everything at named points and at random: N=300 SEED=1, CRASH_ARGS=--control must fail
 	@$(VENV)/python -m tests.crash --n $(N) --seed $(SEED) $(CRASH_ARGS)
+
+bench: setup ## the benchmarks beside their targets: NAMES="fanout post" for some, BENCH_ARGS="--wait 600"
+	@$(VENV)/python -m tests.bench $(NAMES) $(BENCH_ARGS)
+
+soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS="--signals 2"
+	@$(VENV)/python -m tests.bench.soak --seconds $(or $(SECONDS),1800) $(SOAK_ARGS)
 
 parity: setup ## every tape through both loops (FULL=1: the market tapes too)
 	@$(VENV)/python -m tests.parity.matrix $(if $(FULL),--full)

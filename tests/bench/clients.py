@@ -16,6 +16,8 @@ import orjson
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
+from nexgent.events.auth import BEARER
+
 STAMP = Decimal("1e-12")
 OPENING_AT_ONCE = 25
 
@@ -40,9 +42,8 @@ class Clients:
         self._gate = asyncio.Semaphore(OPENING_AT_ONCE)
 
     async def one(self, url: str, token: str) -> None:
-        headers = {"Authorization": f"Bearer {token}"}
         async with self._gate:
-            client = await connect(url, additional_headers=headers, proxy=None, open_timeout=30, ping_interval=None)
+            client = await connect(url, subprotocols=[BEARER, token], proxy=None, open_timeout=30, ping_interval=None)
             while orjson.loads(await client.recv())["type"] != "initial_data":
                 continue
             self.opened += 1

@@ -70,6 +70,8 @@ class Report:
 
     def distribution(self, name: str, milliseconds: Sequence[float], **limits: str) -> None:
         """p50, p95, p99, max and n of samples in milliseconds; `limits` by those names."""
+        if not milliseconds:
+            raise ValueError(f"nothing was measured: {name}")
         for label, value in (
             *((f"p{percent}", percentile(milliseconds, percent)) for percent in (50, 95, 99)),
             ("max", max(milliseconds)),
@@ -81,19 +83,28 @@ class Report:
         """The line of figures, last; 1 when a target was missed."""
         self.note_load()
         missed = [figure.name for figure in self.figures if figure.is_met is False]
-        words = [f"{figure.name.replace(' ', '_')}={figure.value:.4g}{figure.unit}" for figure in self.figures]
+        words = [f"{_word(figure.name)}={figure.value:.4g}{figure.unit}" for figure in self.figures]
         load = max(self.loads)
         noisy = "" if load <= QUIET_LOAD else " NOISY"
-        say(f"{self.name}: {' '.join(words)} load={load:.1f}{noisy} missed={','.join(missed).replace(' ', '_') or '-'}")
+        say(f"{self.name}: {' '.join(words)} load={load:.1f}{noisy} missed={','.join(map(_word, missed)) or '-'}")
         return 1 if missed else 0
 
 
+def _word(name: str) -> str:
+    return name.replace(",", "").replace(" ", "_")
+
+
 @contextmanager
-def clocked(samples: list[float]) -> Iterator[None]:
-    """Add the milliseconds of what happens inside to `samples`."""
-    begun = time.perf_counter()
+def clocked(samples: list[float], busy: list[float] | None = None) -> Iterator[None]:
+    """Add the milliseconds of what happens inside to `samples`, and those of this thread's processor time to `busy`.
+
+    The latter say what the work costs on a machine that somebody else uses too.
+    """
+    begun, used = time.perf_counter(), time.thread_time()
     yield
     samples.append((time.perf_counter() - begun) * 1000)
+    if busy is not None:
+        busy.append((time.thread_time() - used) * 1000)
 
 
 def machine() -> str:

@@ -24,7 +24,9 @@ def run(report: Report, scale: float) -> None:
     _passes(book, market, WARM_UP)
     book.save_watermarks(at=clock.now())
     report.note_load()
-    report.distribution("batch to all verdicts", _passes(book, market, batches), p99="<= 10")
+    busy: list[float] = []
+    report.distribution("batch to all verdicts", _passes(book, market, batches, busy=busy), p99="<= 10")
+    report.distribution("processor time of it", busy)
 
     saved, moved = [], []
     for _ in range(10):
@@ -38,11 +40,13 @@ def run(report: Report, scale: float) -> None:
     report.distribution("batch to all verdicts beside a busy thread", _beside(book, market, batches // 4, _busy))
 
 
-def _passes(book: Book, market: held.Market, count: int, pause_seconds: float = 0.0) -> list[float]:
+def _passes(
+    book: Book, market: held.Market, count: int, *, pause_seconds: float = 0.0, busy: list[float] | None = None
+) -> list[float]:
     samples: list[float] = []
     for batch in market.batches(count):
         time.sleep(pause_seconds)
-        with clocked(samples):
+        with clocked(samples, busy):
             now = clock.now()
             moved = book.take_prices(batch)
             for row in book.propose(set(moved), now=now):
