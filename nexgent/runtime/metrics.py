@@ -7,6 +7,7 @@ that a server that is away costs its own figures only. Labels are closed sets: n
 
 import hmac
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -36,7 +37,9 @@ class Installation(Collector):
 
     def collect(self) -> Iterator[Metric]:
         answered = GaugeMetricFamily("nexgent_scrape_ok", "Whether this part could be read.", labels=["part"])
+        took = GaugeMetricFamily("nexgent_scrape_seconds", "How long reading this part took.", labels=["part"])
         for name, read in PARTS.items():
+            begun = time.perf_counter()
             try:
                 yield from list(read())
             except DOWN as problem:
@@ -44,7 +47,8 @@ class Installation(Collector):
                 answered.add_metric([name], 0)
             else:
                 answered.add_metric([name], 1)
-        yield answered
+            took.add_metric([name], time.perf_counter() - begun)
+        yield from (answered, took)
 
 
 def text() -> bytes:
