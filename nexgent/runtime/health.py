@@ -159,7 +159,13 @@ def ready(_request: HttpRequest) -> JsonResponse:
     answers = readiness.ask()
     is_ready = all(answers.values())
     body = {"ready": is_ready, "timestamp": _now(), "checks": answers}
-    return JsonResponse(body, status=200 if is_ready else 503)
+    return _quiet(JsonResponse(body, status=200 if is_ready else 503))
+
+
+def _quiet(response: JsonResponse) -> JsonResponse:
+    """Keep Django from logging an answer as a server error: a 503 here is an answer, and its cause is logged."""
+    response._has_been_logged = True  # type: ignore[attr-defined]
+    return response
 
 
 @never_cache
@@ -172,4 +178,4 @@ def health(_request: HttpRequest) -> JsonResponse:
     else:
         status = HEALTHY if all(part["status"] == HEALTHY for part in services.values()) else DEGRADED
     body = {"status": status, "timestamp": _now(), "uptime": _uptime(), "services": services}
-    return JsonResponse(body, status=503 if status == UNHEALTHY else 200)
+    return _quiet(JsonResponse(body, status=503 if status == UNHEALTHY else 200))
