@@ -2,13 +2,15 @@
 
 import os
 
+import django
 from channels.routing import ProtocolTypeRouter
-from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
 
-http = get_asgi_application()
+django.setup(set_prefix=False)
 
 from nexgent.events import routing  # noqa: E402  (models are ready only after the line above)
+from nexgent.runtime.requests import ThreadedHandler  # noqa: E402
 
+http = ThreadedHandler()
 application = ProtocolTypeRouter({"http": http, "websocket": routing.application})

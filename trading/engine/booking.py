@@ -151,6 +151,7 @@ _POSITION_COLUMNS = (
     "exit_failures",
     *positions.STATE_FIELDS,
 )
+_POSITION_ATTRIBUTES = tuple(Position._meta.get_field(name).attname for name in _POSITION_COLUMNS)
 
 
 def _opened(opening: Opening, *, at: datetime) -> PositionState:
@@ -196,7 +197,7 @@ def open_positions(openings: Sequence[Opening], *, at: datetime) -> list[events.
             updated_at=at,
             **values,
         )
-        rows.append(tuple(getattr(position, Position._meta.get_field(name).attname) for name in _POSITION_COLUMNS))
+        rows.append(tuple(getattr(position, name) for name in _POSITION_ATTRIBUTES))
         marks.append((position.id, state.generation, state.peak, state.stop_percent, state.low, at))
         price = money.price_of(quote.amount_in, quote.amount_out, opening.decimals)
         fills.append(_fill_row(order.id, quote, price, at, sol_usd=opening.sol_usd))

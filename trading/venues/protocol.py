@@ -2,7 +2,7 @@
 protocol.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -53,9 +53,13 @@ class Venue(Protocol):
         ...
 
 
+_QUOTE_FIELDS = tuple(field.name for field in fields(Quote))  # `asdict` would copy each number
+
+
 def quote_json(quote: Quote) -> dict[str, Any]:
     """A quote as it is stored on the order."""
-    return asdict(quote) | {"price_impact": text(quote.price_impact), "outcome": str(quote.outcome)}
+    data = {name: getattr(quote, name) for name in _QUOTE_FIELDS}
+    return data | {"price_impact": text(quote.price_impact), "outcome": str(quote.outcome)}
 
 
 def quote_of(data: dict[str, Any]) -> Quote:
