@@ -16,8 +16,8 @@ import orjson
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from nexgent.events.auth import BEARER
-
+BEARER = "bearer"
+"""The subprotocol before the token, as `nexgent.events.auth` knows it; this process loads nothing of the product."""
 STAMP = Decimal("1e-12")
 OPENING_AT_ONCE = 25
 

@@ -35,7 +35,7 @@ class Timed(Engine):
 
 def run(report: Report, scale: float) -> None:
     triggers = max(20, int(TRIGGERS * scale))
-    positions = held.populate(min(scale, 1.0), alone=triggers)
+    positions = held.populate(1.0 if scale >= 0.2 else scale, alone=triggers)
     shared, alone = positions.mints[:-triggers], positions.mints[-triggers:]
     report.tell("positions", positions.count)
     prices.write_prices("thread")

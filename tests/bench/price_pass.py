@@ -17,7 +17,7 @@ WARM_UP = 20
 
 def run(report: Report, scale: float) -> None:
     batches = max(40, int(BATCHES * scale))
-    positions = held.populate(min(scale, 1.0) if scale < 1 else 1.0)
+    positions = held.populate(1.0 if scale >= 0.2 else scale)
     report.tell("positions", positions.count)
     book, market = Book(), held.Market(positions.mints)
     book.follow()

@@ -16,7 +16,7 @@ ROUNDS = 5
 
 
 def run(report: Report, scale: float) -> None:
-    positions = held.populate(min(scale, 1.0))
+    positions = held.populate(1.0 if scale >= 0.2 else scale)
     report.tell("positions", positions.count)
     report.note_load()
     loads: list[float] = []

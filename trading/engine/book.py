@@ -42,6 +42,7 @@ FROM unnest(%s::uuid[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[]) 
 WHERE w.position_id = u.id AND w.generation = u.generation
 """
 SAVE_CHUNK = 1_000
+SHARED_FROM = 100
 CAPACITY = 1_024
 _EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
@@ -202,12 +203,10 @@ class Book:
         wanted = list(position_ids)
         if not wanted:
             return
-        found = {
-            position.id: position
-            for position in Position.objects.filter(id__in=wanted, closed_at=None).select_related(
-                "watermark", "agent", "wallet"
-            )
-        }
+        rows = Position.objects.filter(id__in=wanted, closed_at=None).select_related("watermark")
+        is_many = len(wanted) >= SHARED_FROM  # then one object of each agent and wallet instead of one for each row
+        rows = rows.prefetch_related("agent", "wallet") if is_many else rows.select_related("agent", "wallet")
+        found = {position.id: position for position in rows}
         broken = {i for i, position in found.items() if not positions.is_readable(position, at=clock.now())}
         for gone in broken | (set(wanted) - found.keys()):
             self._drop(gone)
