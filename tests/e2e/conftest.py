@@ -45,6 +45,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.problems: list[str] = []
+        self._is_leaving = False
 
     def page(self, page: Page) -> None:
         page.on("console", self._console)
@@ -53,6 +54,12 @@ class Watch:
         page.on("response", self._answered)
 
     def _console(self, message: ConsoleMessage) -> None:
+        if "closed before the connection is established" in message.text:
+            self._is_leaving = True  # the page was left while its socket opened: htmx reports it once more
+            return
+        if message.text == "[object Event]" and self._is_leaving:
+            self._is_leaving = False
+            return
         if message.type in ("error", "warning"):
             self.problems.append(f"console {message.type}: {message.text}")
 

@@ -2,7 +2,8 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import pytest
 from django.conf import settings
@@ -60,9 +61,19 @@ def sign_in(who: Someone) -> str:
     return str(store.session_key)
 
 
-def browser(server: WebServer, key: str, path: str, *, origin: str | None = None):  # type: ignore[no-untyped-def]
+OPENING_SECONDS = 0.4
+"""A page's socket says nothing when its place in the streams is found: so long a test gives it."""
+
+
+@asynccontextmanager
+async def browser(
+    server: WebServer, key: str, path: str, *, origin: str | None = None
+) -> AsyncIterator[ClientConnection]:
     headers = {"Cookie": f"nexgent_session={key}"}
-    return open_socket(server, path, origin=origin or f"http://127.0.0.1:{server.port}", additional_headers=headers)
+    origin = origin or f"http://127.0.0.1:{server.port}"
+    async with open_socket(server, path, origin=origin, additional_headers=headers) as client:
+        await asyncio.sleep(OPENING_SECONDS)
+        yield client
 
 
 async def text(client: ClientConnection) -> str:
