@@ -15,8 +15,9 @@ log = logging.getLogger(__name__)
 WAITING_MAX = 50_000
 PAUSE_SECONDS = 0.1
 _UPDATE = """
-UPDATE trading_order o SET stages = o.stages || jsonb_build_object('published', u.at)
-FROM unnest(%s::uuid[], %s::text[]) u(id, at) WHERE o.id = u.id
+WITH locked AS (SELECT id FROM trading_order WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
+UPDATE trading_order o SET stages = o.stages || jsonb_build_object('published', %s::text)
+FROM locked WHERE o.id = locked.id
 """
 
 
@@ -44,7 +45,7 @@ class _Stamper:
             at = clock.now().isoformat()
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute(_UPDATE, [order_ids, [at] * len(order_ids)])
+                    cursor.execute(_UPDATE, [order_ids, at])
             except Exception as problem:  # whatever it was: the thread lives, a stamp is lost
                 log.warning("published not stamped: %s", json.dumps(str(problem)))
             finally:
