@@ -19,7 +19,6 @@ VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "han
 MONEY = ("trading/rules", "trading/engine", "wallets", "nexgent/money.py")
 FLOATS_ALLOWED = {
     "trading/rules/vector.py": "the pass that only proposes",
-    "trading/engine/book.py": "its columns",
 }
 
 

@@ -1,19 +1,19 @@
 """The book: every open position in columns, as the pass over prices wants them, with its exact state beside.
 
-The book follows the database, not messages: `follow` compares the versions of all open positions and their agents with
-what is in memory and reads again what differs. A lost message costs at most the second until the next check.
+The book follows the database, not messages: `differing` compares the versions of all open positions and their agents
+with what is in memory and reads again what differs. A lost message costs at most the second until the next check.
 
-Floats only propose. The peak that is kept is the tick's own Decimal; the exact stop follows from it when somebody asks,
-because in every mode but `custom` the target rises with the peak (a custom row is brought up to date at once).
+Floats only propose. The peak that is kept is the tick's own Decimal; the exact stop follows from it when somebody
+asks, because in every mode but `custom` the target rises with the peak (a custom row is brought up to date at once).
 """
 
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -23,6 +23,7 @@ from nexgent import clock
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
+from trading.engine.columns import Slots, TickColumns, seconds
 from trading.engine.orders import OrderFacts
 from trading.engine.points import reach
 from trading.models import Order, Position, Purpose, Side
@@ -42,13 +43,8 @@ FROM unnest(%s::uuid[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[]) 
 WHERE w.position_id = u.id AND w.generation = u.generation
 """
 SAVE_CHUNK = 1_000
+VERSIONS_PART = 500
 SHARED_FROM = 100
-CAPACITY = 1_024
-_EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
-
-
-def _seconds(at: datetime) -> float:
-    return (at - _EPOCH) / timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -72,97 +68,12 @@ class Row:
     """The tick of the pass that proposed the row."""
 
 
-class _Slots:
-    """The arrays behind the rows, growing together; index i of each belongs to one position."""
-
-    def __init__(self) -> None:
-        self.columns = vector.Columns.empty(CAPACITY)
-        self.opened = np.full(CAPACITY, np.inf)
-        self.peak: Any = np.empty(CAPACITY, object)
-        self.low: Any = np.empty(CAPACITY, object)
-        self.unsaved = np.zeros(CAPACITY, np.bool_)
-        self.rows: list[Row | None] = [None] * CAPACITY
-        self.free = list(range(CAPACITY - 1, -1, -1))
-
-    def take(self) -> int:
-        """A free index, growing all arrays when there is none."""
-        if not self.free:
-            size = len(self.rows)
-            self.columns = self.columns.grown(2 * size)
-            self.opened = np.concatenate([self.opened, np.full(size, np.inf)])
-            self.peak = np.concatenate([self.peak, np.empty(size, object)])
-            self.low = np.concatenate([self.low, np.empty(size, object)])
-            self.unsaved = np.concatenate([self.unsaved, np.zeros(size, np.bool_)])
-            self.rows += [None] * size
-            self.free = list(range(2 * size - 1, size - 1, -1))
-        return self.free.pop()
-
-    def give_back(self, index: int) -> None:
-        self.columns.clear(index)
-        self.opened[index] = np.inf
-        self.peak[index] = self.low[index] = None
-        self.unsaved[index] = False
-        self.rows[index] = None
-        self.free.append(index)
-
-
-class _Market:
-    """The newest tick of each mint that has a position, and which rows hold it."""
-
-    def __init__(self) -> None:
-        self.index: dict[str, int] = {}
-        self.price = np.full(CAPACITY, np.nan)
-        self.at = np.full(CAPACITY, -np.inf)
-        self.exact: Any = np.empty(CAPACITY, object)
-        self.ticks: dict[str, Tick] = {}
-        self.members: dict[str, set[int]] = defaultdict(set)
-        self._arrays: dict[str, vector.Rows] = {}
-
-    def index_of(self, mint: str) -> int:
-        """The column of a mint's price, made when there is none (a mint keeps it: few tokens are ever held)."""
-        index = self.index.setdefault(mint, len(self.index))
-        if index >= len(self.price):
-            size = len(self.price)
-            self.price = np.concatenate([self.price, np.full(size, np.nan)])
-            self.at = np.concatenate([self.at, np.full(size, -np.inf)])
-            self.exact = np.concatenate([self.exact, np.empty(size, object)])
-        return index
-
-    def put(self, mint: str, tick: Tick) -> bool:
-        """Keep a tick unless a newer one is known."""
-        known = self.ticks.get(mint)
-        if known is not None and tick.at < known.at:
-            return False
-        index = self.index_of(mint)
-        self.ticks[mint] = tick
-        self.price[index], self.at[index], self.exact[index] = float(tick.price), _seconds(tick.at), tick.price
-        return True
-
-    def join(self, mint: str, row: int) -> None:
-        self.members[mint].add(row)
-        self._arrays.pop(mint, None)
-
-    def leave(self, mint: str, row: int) -> None:
-        self.members[mint].discard(row)
-        self._arrays.pop(mint, None)
-
-    def rows(self, mints: Iterable[str]) -> vector.Rows:
-        """The rows of these mints."""
-        found = [self._rows_of(mint) for mint in mints if self.members.get(mint)]
-        return np.concatenate(found) if found else np.empty(0, np.intp)
-
-    def _rows_of(self, mint: str) -> vector.Rows:
-        if mint not in self._arrays:
-            self._arrays[mint] = np.array(sorted(self.members[mint]), np.intp)
-        return self._arrays[mint]
-
-
 class Book:
     """All open positions. One thread passes and changes; the watermark thread only takes what changed."""
 
     def __init__(self) -> None:
-        self._slots = _Slots()
-        self._market = _Market()
+        self._slots = Slots()
+        self._market = TickColumns()
         self._by_id: dict[UUID, Row] = {}
         self._lock = threading.Lock()
 
@@ -185,14 +96,22 @@ class Book:
     def mints_of(self, position_ids: Iterable[UUID]) -> set[str]:
         return {self._by_id[i].position.token_id for i in position_ids if i in self._by_id}
 
-    def follow(self) -> None:
-        """Make the book equal to the database: read what is new or changed, drop what is closed."""
+    def differing(self) -> set[UUID]:
+        """Positions of which book and database differ: new, changed, or closed; `reload` makes them equal.
+
+        Safe from any thread. Read in parts, so that a pass never waits long for the interpreter.
+        """
+        seen: set[UUID] = set()
+        different: set[UUID] = set()
         with connection.cursor() as cursor:
             cursor.execute(_VERSIONS)
-            versions = {row[0]: (row[1], row[2]) for row in cursor.fetchall()}
-        for gone in self._by_id.keys() - versions.keys():
-            self._drop(gone)
-        self.reload([i for i, version in versions.items() if self._version_of(i) != version])
+            while part := cursor.fetchmany(VERSIONS_PART):
+                for position_id, version, policy_version in part:
+                    seen.add(position_id)
+                    if self._version_of(position_id) != (version, policy_version):
+                        different.add(position_id)
+                time.sleep(0)
+        return different | (set(self._by_id) - seen)
 
     def _version_of(self, position_id: UUID) -> tuple[int, int] | None:
         row = self._by_id.get(position_id)
@@ -249,7 +168,7 @@ class Book:
         )
         self._by_id[position.id] = row
         self._slots.rows[row.index] = row
-        self._slots.opened[row.index] = _seconds(position.opened_at)
+        self._slots.opened[row.index] = seconds(position.opened_at)
         if known is None:
             self._market.join(position.token_id, row.index)
         self._fill(row, state)
@@ -296,7 +215,7 @@ class Book:
             if not len(rows):
                 return []
             columns, market = self._slots.columns, self._market
-            found = vector.propose(columns, rows, market.price, _seconds(now))
+            found = vector.propose(columns, rows, market.price, seconds(now))
             self._raise_peaks(found.peaks)
             self._lower_lows(found.lows)
             vector.advance(columns, rows, market.price)
@@ -308,7 +227,7 @@ class Book:
 
     def _current(self, rows: vector.Rows, now: datetime) -> vector.Rows:
         at = self._market.at[self._slots.columns.price_index[rows]]
-        oldest = _seconds(now - EXIT_MAX_AGE)
+        oldest = seconds(now - EXIT_MAX_AGE)
         return rows[(at > self._slots.opened[rows]) & (at >= oldest)]
 
     def _raise_peaks(self, rows: vector.Rows) -> None:

@@ -36,12 +36,16 @@ class Engine:
         self._inbox: dict[str, PriceTick] = {}
         self._changed: set[UUID] = set()
         self._check_wanted = True
+        self._sweep_wanted = False
+        self._is_running = False
+        self._swept = threading.Event()
         self._wake = threading.Condition()
         self._stop = threading.Event()
         self._threads = [
             threading.Thread(target=target, name=name, daemon=True)
             for name, target in (
                 ("engine", self._run),
+                ("book-checker", self._check_loop),
                 ("watermarks", self._save_watermarks),
                 ("book-follower", self._follow),
             )
@@ -51,6 +55,7 @@ class Engine:
         prices.register_sink(self.offer)
         prices.register_held(self.book.mints)
         prices.register_held(self.book.live_mints, lane="live")
+        self._is_running = True
         for thread in self._threads:
             thread.start()
 
@@ -71,50 +76,84 @@ class Engine:
                 known = self._inbox.get(tick.mint)
                 if known is None or tick.observed_at >= known.observed_at:
                     self._inbox[tick.mint] = tick
-            self._wake.notify()
+            self._wake.notify_all()
 
     def changed(self, position_ids: Sequence[UUID]) -> None:
         """Positions to read again: a commit changed them."""
         with self._wake:
             self._changed.update(position_ids)
-            self._wake.notify()
+            self._wake.notify_all()
 
     def check(self) -> None:
         """Ask for the check of all positions against the database, and a pass over all rows."""
         with self._wake:
             self._check_wanted = True
-            self._wake.notify()
+            self._wake.notify_all()
 
     def step(self) -> int:
-        """One round of the engine thread: follow the database, then pass over what changed; returns what it did."""
+        """One round of the engine thread: read again what changed, then pass over it; returns what it did.
+
+        An engine that was not started (a replay, a test) makes the wanted check itself, in the same round.
+        """
+        if not self._is_running and self._check_wanted:
+            self._check_wanted = False
+            self._check_once()
         with self._wake:
             ticks, self._inbox = self._inbox, {}
             changed, self._changed = self._changed, set()
-            is_check, self._check_wanted = self._check_wanted, False
+            is_sweep, self._sweep_wanted = self._sweep_wanted, False
         now = clock.now()
         try:
-            if is_check:
-                self.book.follow()
-                reach("book_loaded")
-                recovery.beat(self.owner, watched=len(self.book))
-            elif changed:
-                self.book.reload(changed)
+            self.book.reload(changed)
         except Exception:
             self.offer(list(ticks.values()))  # not seen yet: a price that fell for a moment only counts too
             raise
+        if is_sweep:
+            reach("book_loaded")
+            self._swept.set()
         moved = self.book.take_prices(ticks.values())
-        candidates = self.book.propose(None if is_check else {*moved, *self.book.mints_of(changed)}, now=now)
-        return exits.act(self.book, candidates, now=now) if candidates else 0
+        candidates = self.book.propose(None if is_sweep else {*moved, *self.book.mints_of(changed)}, now=now)
+        done = exits.act(self.book, candidates, now=now) if candidates else 0
+        if is_sweep and not self._is_running:
+            recovery.beat(self.owner, watched=len(self.book))
+        return done
+
+    def _check_once(self) -> None:
+        """Find what differs from the database and have the next round read it and pass over all rows."""
+        different = self.book.differing()
+        with self._wake:
+            self._changed.update(different)
+            self._sweep_wanted = True
+            self._swept.clear()
+            self._wake.notify_all()
+
+    def _check_loop(self) -> None:
+        """Check when asked, and when nobody asked for a while (beat or the broker is away); then say that we watch.
+
+        A thread of its own, so that no tick waits for the comparison; the sign of life follows the round that read it.
+        """
+        while not self._stop.is_set():
+            with self._wake:
+                self._wake.wait_for(lambda: self._check_wanted or self._stop.is_set(), CHECK_SILENCE_SECONDS)
+                self._check_wanted = False
+            if self._stop.is_set():
+                return
+            try:
+                self._check_once()
+                if self._swept.wait(CHECK_SILENCE_SECONDS):
+                    recovery.beat(self.owner, watched=len(self.book))
+            except DatabaseError as problem:
+                log.warning("check of the book failed: %s", problem)
+                self._stop.wait(SAVE_SECONDS)
+            finally:
+                connection.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
             with self._wake:
-                waiting = self._wake.wait_for(
-                    lambda: bool(self._inbox or self._changed or self._check_wanted or self._stop.is_set()),
-                    CHECK_SILENCE_SECONDS,
+                self._wake.wait_for(
+                    lambda: bool(self._inbox or self._changed or self._sweep_wanted or self._stop.is_set())
                 )
-                if not waiting:
-                    self._check_wanted = True  # nobody asked for a while: beat or the broker is away
             if self._stop.is_set():
                 return
             try:
