@@ -12,7 +12,6 @@ from django.db.models import F
 
 from agents import policy as agent_policy
 from agents import selectors as agents
-from agents.models import Agent
 from nexgent import clock, money
 from nexgent.errors import NotFound, Refusal
 from nexgent.events import alarms
@@ -243,11 +242,3 @@ def protection_lift(*, lock_id: UUID, author: str) -> ProtectionLock:
             lock.lifted_at, lock.lifted_by = clock.now(), author
             lock.save(update_fields=["lifted_at", "lifted_by"])
         return lock
-
-
-def agent_of(position_id: UUID) -> Agent:
-    """The agent of a position; raises NotFound."""
-    position = Position.objects.select_related("agent").filter(id=position_id).first()
-    if position is None:
-        raise NotFound("position")
-    return position.agent

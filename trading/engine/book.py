@@ -151,17 +151,17 @@ class Book:
         ordinals: dict[Purpose, int] = defaultdict(int)
         for order in orders:
             ordinals[Purpose(order.purpose)] += 1
-        is_live, agent = position.wallet.kind == "live", position.agent
+        entries_on, exits_on = positions.switches(position)
         row = Row(
             index=known.index if known is not None else self._slots.take(),
             position=position,
             state=state,
             policy=positions.policy_of(position),
-            policy_version=agent.policy_version,
-            entries_on=agent.entries_live if is_live else agent.entries_simulation,
-            exits_on=agent.exits_live if is_live else agent.exits_simulation,
+            policy_version=position.agent.policy_version,
+            entries_on=entries_on,
+            exits_on=exits_on,
             ordinals=ordinals,
-            is_live=is_live,
+            is_live=position.wallet.kind == "live",
             has_sell=any(o.side == Side.SELL and o.is_open and not o.gives_way for o in orders),
             has_buy=any(o.side == Side.BUY and o.is_open for o in orders),
             has_waiting_sell=any(o.gives_way for o in orders),

@@ -44,7 +44,7 @@ def size_dca(order: Order, position: Position, state: PositionState, market: Mar
     )
     if pause is not None:
         raise Refusal("PROTECTION_ACTIVE", f"Entries are paused: {pause}.", details={"reason": pause})
-    tick = orders.facts_of(order.price, order.price_at, order.price_source)
+    tick = orders.tick_of(order)
     request = Request(
         order_id=order.id,
         is_buy=True,

@@ -162,7 +162,7 @@ def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:
         return False
     if order.purpose == Purpose.DCA:
         return size_dca(order, position, state_at(order, position), market)
-    if order.purpose in (Purpose.MANUAL, Purpose.SIGNAL, Purpose.TAPE_END) or order.plan["part"] > 1:
+    if order.purpose in succession.BY_PERSON or order.plan["part"] > 1:
         order.amount = position.remaining_units if order.plan["isFull"] else min(order.amount, position.remaining_units)
         order.plan["isFull"] = order.amount == position.remaining_units
         if order.plan["part"] == 1:
@@ -174,7 +174,7 @@ def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:
     if isinstance(command, Sell) and orders.PURPOSE_OF_RULE[command.rule] == order.purpose:
         order.amount = command.units
         order.plan = orders.plan_of(
-            orders.Intent(position, state, command, Purpose(order.purpose), _tick(order), order.ordinal)
+            orders.Intent(position, state, command, Purpose(order.purpose), orders.tick_of(order), order.ordinal)
         )
         return True
     orders.end(order, State.CANCELLED, code="NO_LONGER_TRUE", at=clock.now())
@@ -184,13 +184,9 @@ def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:
     return False
 
 
-def _tick(order: Order) -> Tick:
-    return orders.facts_of(order.price, order.price_at, order.price_source)
-
-
 def _request(work: Work, *, amount: int | None = None) -> Request:
     order, latest = work.order, work.market.latest
-    tick = _tick(order)
+    tick = orders.tick_of(order)
     if latest is not None and latest.observed_at > tick.at:
         tick = Tick(latest.price_sol, latest.observed_at, latest.source)
     return Request(

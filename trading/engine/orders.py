@@ -5,7 +5,6 @@ ordinal).
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -199,8 +198,8 @@ def end(order: Order, state: State, *, code: str, at: datetime, detail: dict[str
     order.save(update_fields=["state", "error_code", "error_detail", "final_at", "lease_owner", "lease_until"])
 
 
-def facts_of(price: Decimal | None, at: datetime | None, source: str) -> Tick:
+def tick_of(order: Order) -> Tick:
     """The tick an order rests on; raises Refusal PRICE_UNKNOWN when it names none."""
-    if price is None or at is None:
+    if order.price is None or order.price_at is None:
         raise Refusal("PRICE_UNKNOWN", "There is no price for this token.")
-    return Tick(price, at, source)
+    return Tick(order.price, order.price_at, order.price_source)

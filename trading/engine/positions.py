@@ -122,3 +122,11 @@ def policy_of(position: Position) -> Policy:
     if pinned is None:
         return policy
     return replace(policy, stop=StopPolicy(enabled=True, mode=StopMode.CUSTOM, default_percent=Decimal(pinned)))
+
+
+def switches(position: Position) -> tuple[bool, bool]:
+    """(entries, exits) of the position's agent, by the mode of the position's own wallet."""
+    agent = position.agent
+    if position.wallet.kind == "live":
+        return agent.entries_live, agent.exits_live
+    return agent.entries_simulation, agent.exits_simulation

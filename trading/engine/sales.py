@@ -15,10 +15,9 @@ from trading.engine import booking, locks, orders, positions
 from trading.engine.points import reach
 from trading.models import OPEN_STATES, Order, Position, Purpose, Side, State
 from trading.rules.decision import Rule, Sell
+from trading.rules.ladder import DUST_LAMPORTS
 from trading.rules.position import PositionState, Tick
 from trading.rules.sizing import MINIMUM_TRADE_LAMPORTS
-
-DUST_LAMPORTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +49,12 @@ def sell(
 
     Raises NotFound, Refusal SALE_IN_PROGRESS, INVALID_SELL_AMOUNT, BELOW_MINIMUM_TRADE.
     """
-    facts = Position.objects.filter(id=position_id).values_list("wallet_id", "token_id").first()
-    if facts is None:
+    position = Position.objects.filter(id=position_id).first()
+    if position is None:
         raise NotFound("position")
-    position = Position.objects.get(id=position_id)
-    tick = last_tick(facts[1], position)
+    tick = last_tick(position.token_id, position)
     key = key_text or f"{purpose.label}:{uuid4()}"
-    return _sell(position_id, facts[0], wanted, purpose, key, reason, signal_id, tick)
+    return _sell(position_id, position.wallet_id, wanted, purpose, key, reason, signal_id, tick)
 
 
 @locks.unit_of_work

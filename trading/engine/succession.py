@@ -21,18 +21,10 @@ STEPS_MAX = 50
 """Decisions on one tick; the rules end long before (a limit on every loop)."""
 
 
-def switches(position: Position) -> tuple[bool, bool]:
-    """(entries, exits) of the position's agent, by the mode of the position's own wallet."""
-    agent = position.agent
-    if position.wallet.kind == "live":
-        return agent.entries_live, agent.exits_live
-    return agent.entries_simulation, agent.exits_simulation
-
-
 def decide_on(position: Position, state: PositionState, order: Order) -> Decision:
     """Decide on the tick that an order rests on, at the time it was decided."""
-    entries_on, exits_on = switches(position)
-    tick = orders.facts_of(order.price, order.price_at, order.price_source)
+    entries_on, exits_on = positions.switches(position)
+    tick = orders.tick_of(order)
     return rules.decide(
         state, tick, positions.policy_of(position), order.created_at, entries_on=entries_on, exits_on=exits_on
     )
@@ -77,7 +69,7 @@ def _plan(position: Position, state: PositionState, command: Sell | Buy, order: 
         state=state,
         command=command,
         purpose=purpose,
-        tick=orders.facts_of(order.price, order.price_at, order.price_source),
+        tick=orders.tick_of(order),
         ordinal=orders.next_ordinal(position.id, purpose),
     )
     orders.plan([intent], at=at)
@@ -120,7 +112,7 @@ def again(
         state=state,
         command=command,
         purpose=purpose,
-        tick=orders.facts_of(order.price, order.price_at, order.price_source),
+        tick=orders.tick_of(order),
         ordinal=orders.next_ordinal(position.id, purpose),
         signal_id=order.signal_id,
         part=part if part is not None else plan["part"],
