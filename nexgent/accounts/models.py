@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
+from django.db.models.functions import Now
 
 from nexgent.ids import uuid7
 
@@ -58,6 +59,8 @@ class Membership(models.Model):
     workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="memberships")
     user = models.ForeignKey(User, models.CASCADE, related_name="memberships")
     role = models.CharField(max_length=10, choices=Role, default=Role.OWNER)
+    is_limited = models.BooleanField(default=False, db_default=False)
+    """Sees and uses the agents it has grants for only; an owner never is."""
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["workspace", "user"], name="membership_once")]
@@ -130,3 +133,50 @@ class RevokedToken(models.Model):
 
     jti = models.UUIDField(primary_key=True)
     expires_at = models.DateTimeField(db_index=True)
+
+
+class AgentGrant(models.Model):
+    """An agent that a limited member may see and use."""
+
+    membership = models.ForeignKey(Membership, models.CASCADE, related_name="grants")
+    agent = models.ForeignKey("agents.Agent", models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["membership", "agent"], name="agent_grant_once")]
+
+    def __str__(self) -> str:
+        return f"{self.membership_id}: {self.agent_id}"
+
+
+class AuditEntry(models.Model):
+    """One change of something tracked: written by triggers of the database, never changed (`migrations/_audit.py`).
+
+    Ids are facts without foreign keys, since what they name may be deleted. `before` and `after` hold the columns that
+    changed; of secrets only that they did.
+    """
+
+    at = models.DateTimeField(db_default=Now())
+    workspace_id = models.UUIDField(null=True)
+    agent_id = models.UUIDField(null=True)
+    kind = models.CharField(max_length=20)
+    object_id = models.CharField(max_length=100)
+    action = models.CharField(max_length=10)
+    actor_kind = models.CharField(max_length=10)
+    actor_id = models.UUIDField(null=True)
+    actor = models.CharField(max_length=255)
+    address = models.CharField(max_length=45)
+    client = models.CharField(max_length=60)
+    request_id = models.CharField(max_length=64)
+    route = models.CharField(max_length=200)
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+
+    class Meta:
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["workspace_id", "-id"], name="audit_workspace"),
+            models.Index(fields=["kind", "object_id", "-id"], name="audit_object"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.object_id} {self.action}"
