@@ -127,6 +127,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "nexgent.api.caching.ListTags",
 ]
 ROOT_URLCONF = "nexgent.urls"
 ASGI_APPLICATION = "nexgent.asgi.application"
@@ -165,6 +166,14 @@ REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_PERMISSION_CLASSES": ["nexgent.accounts.permissions.Allowed"],
     "DEFAULT_METADATA_CLASS": None,
     "EXCEPTION_HANDLER": "nexgent.api.errors.respond",
+}
+SPECTACULAR_SETTINGS: dict[str, object] = {
+    "OAS_VERSION": "3.1.1",
+    "TITLE": "Nexgent",
+    "VERSION": "1",
+    "DESCRIPTION": "Autonomous trading on Solana, on a machine of one's own. See docs/api.md for the ways of this API.",
+    "SERVERS": [{"url": "/"}],
+    "SORT_OPERATIONS": False,
 }
 SIMPLE_JWT: dict[str, object] = {
     "ALGORITHM": "HS256",

@@ -8,14 +8,22 @@ from rest_framework.response import Response
 
 from agents import live, selectors, services
 from agents.models import Agent, Mode, Profile
+from agents.shapes import AgentShape
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
-from nexgent.api import idempotency
-from nexgent.api.bodies import Body, Trimmed, read
+from nexgent.api import idempotency, pagination, query
+from nexgent.api.bodies import Body, Changes, Trimmed, read
+from nexgent.api.openapi import Link, describe
 from nexgent.api.query import uuid_of
 from nexgent.errors import InvalidInput
 
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_time("created_at"), "name": pagination.by_text("name")},
+    tie=pagination.by_id("id"),
+    default="-createdAt",
+    limit_default=None,
+)
 WIRE_NAMES = {
     "name": "name",
     "tradingMode": "mode",
@@ -29,9 +37,19 @@ WIRE_NAMES = {
 
 class NewAgent(Body):
     name: Trimmed = Field(min_length=services.NAME_LENGTH_MIN, max_length=services.NAME_LENGTH_MAX)
-    trading_mode: str = Mode.SIMULATION
-    profile: str = Profile.REALISTIC
+    trading_mode: str = Field(default=Mode.SIMULATION.value, json_schema_extra={"enum": Mode.values})
+    profile: str = Field(default=Profile.REALISTIC.value, json_schema_extra={"enum": Profile.values})
     config: dict[str, Any] | None = None
+
+
+class AgentChanges(Changes):
+    name: Trimmed = Field(default="", min_length=services.NAME_LENGTH_MIN, max_length=services.NAME_LENGTH_MAX)
+    trading_mode: str = Field(default="", json_schema_extra={"enum": Mode.values})
+    automated_trading_simulation: bool = True
+    automated_trading_live: bool = True
+    exits_enabled_simulation: bool = True
+    exits_enabled_live: bool = True
+    profile: str = Field(default="", json_schema_extra={"enum": Profile.values})
 
 
 def owned(principal: Principal, agent_id: str) -> Agent:
@@ -49,9 +67,31 @@ class Agents(Endpoint):
     scopes = {"GET": "agents"}
     roles = {"POST": Role.OWNER}
 
+    @describe("listAgents", "The agents of the workspace", tag="Agents", answer=list[AgentShape])
     def get(self, request: Request) -> Response:
-        return Response([live.agent_wire(agent) for agent in selectors.agents(request.principal.workspace_id)])
+        rows, search = selectors.agents(request.principal.workspace_id), query.text(request, "q")
+        if search is not None:
+            rows = rows.filter(name__icontains=search)
+        mode = query.choice(request, "tradingMode", Mode.values)
+        if mode is not None:
+            rows = rows.filter(mode=mode)
+        return pagination.listed(request, LISTING, rows, wire=live.agent_wire)
 
+    @describe(
+        "createAgent",
+        "Make an agent with a simulated wallet",
+        tag="Agents",
+        body=NewAgent,
+        answer=AgentShape,
+        status=201,
+        refusals=("INVALID_CONFIG",),
+        idempotent=True,
+        example={"name": "Momentum", "profile": "ideal", "config": {"stopLoss": {"mode": "zones"}}},
+        links={
+            "Agent": Link("getAgent", {"agentId": "$response.body#/id"}),
+            "Config": Link("getConfig", {"agentId": "$response.body#/id"}),
+        },
+    )
     def post(self, request: Request) -> Response:
         return idempotency.once(request, lambda: self._create(request))
 
@@ -76,9 +116,18 @@ class OneAgent(Endpoint):
     scopes = {"GET": "agents"}
     roles = {"PUT": Role.OWNER, "PATCH": Role.OWNER}
 
+    @describe("getAgent", "One agent", tag="Agents", answer=AgentShape)
     def get(self, request: Request, agent_id: str) -> Response:
         return Response(live.agent_wire(owned(request.principal, agent_id)))
 
+    @describe(
+        "updateAgent",
+        "Change name, mode, profile or switches",
+        tag="Agents",
+        body=AgentChanges,
+        answer=AgentShape,
+        example={"automatedTradingSimulation": False},
+    )
     def put(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         if not isinstance(request.data, dict):
