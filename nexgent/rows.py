@@ -98,3 +98,38 @@ def execute(sql: str, parameters: Sequence[Any]) -> "psycopg.Cursor[Any]":
     if connection.queries_logged:
         connection.queries_log.append({"sql": sql, "time": "0"})
     return own
+
+
+@functools.cache
+def _update_statement(model: type[models.Model], names: tuple[str, ...]) -> tuple[str, frozenset[int]]:
+    fields = [model._meta.get_field(name) for name in names]
+    arrays = ", ".join(f"%b::{_array_type(field)}[]" for field in fields)
+    json_at = frozenset(i for i, field in enumerate(fields) if isinstance(field, models.JSONField))
+    selected = ", ".join(f"c{i}" for i in range(len(fields)))
+    assigned = ", ".join(f'"{field.column}" = rows.c{i}' for i, field in enumerate(fields) if i)
+    sql = (
+        f'UPDATE "{model._meta.db_table}" AS changed SET {assigned} '  # noqa: S608  (names come from the model)
+        f'FROM unnest({arrays}) AS rows({selected}) WHERE changed."{fields[0].column}" = rows.c0'
+    )
+    return sql, json_at
+
+
+def update(
+    model: type[models.Model],
+    names: tuple[str, ...],
+    rows: Sequence[Sequence[Any]],
+    *,
+    where: str = "",
+    parameters: Sequence[Any] = (),
+) -> "psycopg.Cursor[Any]":
+    """Update `rows` (the primary key first, then the new values, in the order of the field names `names`) in one
+    statement. `where` goes on with it (`AND ...`, `RETURNING ...`); the changed table is called `changed`.
+
+    The caller has locked the rows, or needs no order of locking. JSON columns take Python values.
+    """
+    sql, json_at = _update_statement(model, names)
+    columns = [
+        [None if v is None else json.dumps(v) for v in column] if i in json_at else list(column)
+        for i, column in enumerate(zip(*rows, strict=True))
+    ]
+    return execute(f"{sql} {where}".rstrip(), [*columns, *parameters])

@@ -129,8 +129,7 @@ def priced_wire(
     position: Position, tick: PriceTick | None, sol_usd: Decimal | None, *, now: datetime
 ) -> dict[str, Any]:
     """A position with its newest price: fresh, stale (the last known one) or unpriced."""
-    mark = position.watermark
-    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    state = positions.state_of(position)
     fresh = prices.is_fresh(tick, now=now, max_age=EXIT_MAX_AGE)
     return position_wire(
         position,

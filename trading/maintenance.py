@@ -82,8 +82,7 @@ def _mark(position_id: UUID, proof: list[absence.Absence] | None, *, at: datetim
     position = Position.objects.select_related("watermark").get(id=position_id)
     if position.closed_at is not None or (position.untradable_at is None) is (proof is None):
         return False
-    mark = position.watermark
-    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    state = positions.state_of(position)
     positions.take(position, state, at=at)
     position.untradable_at = None if proof is None else at
     position.save(update_fields=["untradable_at", "version", "updated_at"])

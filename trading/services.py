@@ -130,12 +130,7 @@ def position_override(
     undoes it. Raises NotFound, InvalidConfig, Refusal INVALID_STOP.
     """
     position = _locked_position(position_id)
-    state = positions.state_of(
-        position,
-        peak=position.watermark.peak,
-        stop_percent=position.watermark.stop_percent,
-        low=position.watermark.low,
-    )
+    state = positions.state_of(position)
     now = clock.now()
     position.override = dict(override) if override else None
     if position.override:
@@ -201,8 +196,7 @@ def write_off(*, position_id: UUID, reason: str, author: str) -> Position:
     if booking.has_submitted_buy(position_id):
         raise Refusal("ORDER_IN_PROGRESS", "A buy of this position is on its way.")
     booking.cancel_open_buys(position_id, at=now, code="POSITION_CLOSING")
-    mark = position.watermark
-    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    state = positions.state_of(position)
     after = rules.apply(state, Sold(units=state.remaining_units, lamports=0, at=now))
     after = replace(after, rent_lamports=0)
     epoch = Wallet.objects.values_list("epoch", flat=True).get(id=position.wallet_id)

@@ -144,8 +144,7 @@ class Book:
 
     def _put(self, position: Position, orders: Sequence[OrderFacts]) -> None:
         known = self._by_id.get(position.id)
-        mark = position.watermark
-        state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+        state = positions.state_of(position)
         if known is not None and known.state.generation == state.generation:
             state = positions.with_extremes(state, self.state_of(known))
         ordinals: dict[Purpose, int] = defaultdict(int)

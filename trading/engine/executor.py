@@ -8,7 +8,7 @@ goes on where the row says it stands.
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,7 @@ from trading.engine.dca import postpone, size_dca
 from trading.engine.market import MarketFacts
 from trading.engine.points import reach
 from trading.engine.quoting import quote_buy
-from trading.models import Order, Position, Purpose, Side, State, Watermark
+from trading.models import Order, Position, Purpose, Side, State
 from trading.rules import impact
 from trading.rules.decision import Hold, Sell
 from trading.rules.market import Outcome, Quote
@@ -145,13 +145,13 @@ def _work(order: Order, position: Position | None, market: MarketFacts) -> Work:
 
 def state_at(order: Order, position: Position) -> PositionState:
     """The position with the highest extremes known to the order and to the row."""
-    mark: Watermark = position.watermark
-    peak, stop_percent = mark.peak, mark.stop_percent
+    state = positions.state_of(position)
+    peak, stop_percent = state.peak, state.stop_percent
     if order.peak is not None and order.plan.get("generation", position.generation) == position.generation:
         peak = max(peak, order.peak)
         stop_percent = max(stop_percent, order.stop_percent if order.stop_percent is not None else stop_percent)
-    low = mark.low if order.price is None else min(mark.low, order.price)
-    return positions.state_of(position, peak=peak, stop_percent=stop_percent, low=low)
+    low = state.low if order.price is None else min(state.low, order.price)
+    return replace(state, peak=peak, stop_percent=stop_percent, low=low)
 
 
 def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:

@@ -3,6 +3,7 @@ on.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -113,7 +114,7 @@ def _consume(position_id: UUID, seen: PositionState, row: Row) -> None:
     position = Position.objects.select_related("watermark", "agent", "wallet").get(id=position_id)
     if position.closed_at is not None or position.version != row.position.version or row.tick is None:
         return
-    state = positions.state_of(position, peak=seen.peak, stop_percent=seen.stop_percent, low=seen.low)
+    state = replace(positions.state_of(position), peak=seen.peak, stop_percent=seen.stop_percent, low=seen.low)
     command = rules.decide(state, row.tick, row.policy, row.tick.at, exits_on=row.exits_on).command
     if not isinstance(command, Consume):
         return

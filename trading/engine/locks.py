@@ -96,3 +96,33 @@ def positions(ids: Iterable[UUID]) -> list[UUID]:
 def orders(ids: Iterable[UUID]) -> list[UUID]:
     """Lock orders; returns those that exist."""
     return _lock("trading_order", ids)
+
+
+_PATHS = (
+    "SELECT id FROM agents_agent WHERE id IN (SELECT agent_id FROM trading_order WHERE id = ANY(%s) AND side = 0)",
+    "SELECT id FROM wallets_wallet WHERE id IN (SELECT wallet_id FROM trading_order WHERE id = ANY(%s))",
+    "SELECT id FROM trading_position WHERE id IN (SELECT position_id FROM trading_order WHERE id = ANY(%s))",
+    "SELECT id, side, agent_id, wallet_id, position_id FROM trading_order WHERE id = ANY(%s)",
+)
+
+
+def order_paths(order_ids: Iterable[UUID], *, is_patient: bool) -> list[UUID]:
+    """Lock what the execution of these orders needs, in one round trip: agents (buys only), wallets, positions, orders.
+
+    Returns the orders whose whole path is held. A patient caller waits for every lock; the other takes what is free,
+    so that a set never waits for one of its own.
+    """
+    wanted = list(order_ids)
+    connection.ensure_connection()
+    cursors = [connection.cursor() for _ in _PATHS]
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        for cursor, statement in zip(cursors, _PATHS, strict=True):
+            cursor.execute(f"{statement} ORDER BY id FOR NO KEY UPDATE{'' if is_patient else ' SKIP LOCKED'}", [wanted])
+    agent_ids, wallet_ids, position_ids = ({row[0] for row in cursor.fetchall()} for cursor in cursors[:3])
+    return [
+        order_id
+        for order_id, side, agent_id, wallet_id, position_id in cursors[3].fetchall()
+        if (side or agent_id in agent_ids)
+        and wallet_id in wallet_ids
+        and (position_id is None or position_id in position_ids)
+    ]

@@ -41,10 +41,14 @@ STATE_FIELDS = (
 )
 
 
-def state_of(position: Position, *, peak: Decimal, stop_percent: Decimal, low: Decimal) -> PositionState:
-    """The rules' view of a row, with the extremes given."""
+def state_of(position: Position) -> PositionState:
+    """The rules' view of a row, with the extremes of its watermark."""
+    mark = position.watermark
     return PositionState(
-        peak=peak, stop_percent=stop_percent, low=low, **{name: getattr(position, name) for name in STATE_FIELDS}
+        peak=mark.peak,
+        stop_percent=mark.stop_percent,
+        low=mark.low,
+        **{name: getattr(position, name) for name in STATE_FIELDS},
     )
 
 

@@ -81,8 +81,7 @@ def _sell(
     if position.remaining_units == 0:
         raise Refusal("SALE_IN_PROGRESS", "Everything is sold; a buy on its way is sold by the same exit.")
     make_way(position_id, at=now)
-    mark = position.watermark
-    state = positions.state_of(position, peak=mark.peak, stop_percent=mark.stop_percent, low=mark.low)
+    state = positions.state_of(position)
     units = _units(state, wanted, tick)
     command = Sell(Rule.STOP_LOSS, reason or purpose.label, units, units == state.remaining_units)
     intent = orders.Intent(
