@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
+from agents import selectors
 from agents.models import Agent, ConfigVersion
 from nexgent.api import wire
 from nexgent.events.registry import Live
@@ -38,14 +39,14 @@ def config_wire(version: ConfigVersion) -> dict[str, Any]:
 
 
 def agent_visible(principal: Any, agent_id: UUID) -> bool:
-    """An agent is seen by its workspace, until it is archived."""
-    return Agent.objects.filter(id=agent_id, workspace_id=principal.workspace_id, archived_at=None).exists()
+    """An agent is seen by its workspace, until it is archived; by limited members with a grant only."""
+    return selectors.visible(principal).filter(id=agent_id).exists()
 
 
 def streams(principal: Any) -> Iterable[UUID]:
-    """The workspace's own stream and one per agent."""
-    agents = Agent.objects.filter(workspace_id=principal.workspace_id, archived_at=None)
-    return [principal.workspace_id, *agents.values_list("id", flat=True)]
+    """The workspace's own stream and one per visible agent. The first tells of all agents: not for limited members."""
+    agents = list(selectors.visible(principal).values_list("id", flat=True))
+    return agents if principal.is_limited else [principal.workspace_id, *agents]
 
 
 LIVE = Live(agent_visible=agent_visible, streams=streams)

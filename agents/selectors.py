@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from agents.models import Agent, Assignment, ConfigVersion
 from agents.policy import compile_policy
+from nexgent.accounts.principals import Principal
 from nexgent.errors import NotFound
 from trading.rules.policy import Policy
 
@@ -55,6 +56,12 @@ def agent(workspace_id: UUID, agent_id: UUID) -> Agent:
     if found is None:
         raise NotFound("agent")
     return found
+
+
+def visible(principal: Principal) -> QuerySet[Agent]:
+    """The agents that exist for this principal, newest first: of its workspace, and granted where it is limited."""
+    rows = agents(principal.workspace_id)
+    return rows if principal.agent_ids is None else rows.filter(id__in=principal.agent_ids)
 
 
 def config(agent_id: UUID) -> ConfigVersion:

@@ -16,7 +16,7 @@ from nexgent.api import idempotency, pagination, query
 from nexgent.api.bodies import Body, Changes, Trimmed, read
 from nexgent.api.openapi import Link, describe
 from nexgent.api.query import uuid_of
-from nexgent.errors import InvalidInput
+from nexgent.errors import InvalidInput, NotFound
 
 LISTING = pagination.Listing(
     keys={"createdAt": pagination.by_time("created_at"), "name": pagination.by_text("name")},
@@ -54,7 +54,10 @@ class AgentChanges(Changes):
 
 def owned(principal: Principal, agent_id: str) -> Agent:
     """The caller's agent; `InvalidInput` for no UUID, `NotFound` for absent, archived and foreign ones."""
-    return selectors.agent(principal.workspace_id, uuid_of(agent_id, "agentId"))
+    found = selectors.visible(principal).filter(id=uuid_of(agent_id, "agentId")).first()
+    if found is None:
+        raise NotFound("agent")
+    return found
 
 
 def in_wire_names(problem: InvalidInput) -> InvalidInput:
@@ -69,7 +72,7 @@ class Agents(Endpoint):
 
     @describe("listAgents", "The agents of the workspace", tag="Agents", answer=list[AgentShape])
     def get(self, request: Request) -> Response:
-        rows, search = selectors.agents(request.principal.workspace_id), query.text(request, "q")
+        rows, search = selectors.visible(request.principal), query.text(request, "q")
         if search is not None:
             rows = rows.filter(name__icontains=search)
         mode = query.choice(request, "tradingMode", Mode.values)

@@ -7,6 +7,7 @@ from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from agents import selectors
 from agents.api.agents import owned
 from agents.api.wallets import open_assignments
 from agents.models import Agent
@@ -120,7 +121,7 @@ class OneBalance(Endpoint):
 
 
 def _found(principal: Principal, wanted: UUID) -> dict[str, Any]:
-    for agent in Agent.objects.filter(workspace_id=principal.workspace_id, archived_at=None):
+    for agent in selectors.visible(principal):
         for row in balances_wire(agent):
             if row["id"] == wanted:
                 return row

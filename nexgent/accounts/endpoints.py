@@ -2,7 +2,8 @@
 
 `Endpoint.scopes` names, per method, the scope that lets an API key in; a method without one is for people only.
 `Endpoint.roles` names the least role, else viewers read and traders write. What belongs to another workspace does not
-exist: `mine` and `one` are the only way from an id to a row.
+exist, nor what belongs to an agent that a limited member has no grant for: `mine` and `one` are the only way from an id
+to a row.
 """
 
 from typing import Any, ClassVar, TypeVar
@@ -35,8 +36,12 @@ class Endpoint(APIView):
 
 
 def mine(rows: QuerySet[_Row], principal: Principal, *, path: str = "workspace_id") -> QuerySet[_Row]:
-    """The rows of the principal's workspace; `path` leads from a row to its workspace id."""
-    return rows.filter(**{path: principal.workspace_id})
+    """The rows of the principal's workspace and of agents it sees; `path` leads from a row to its workspace id."""
+    rows = rows.filter(**{path: principal.workspace_id})
+    agent = _agent_path(rows.model)
+    if agent is None or principal.agent_ids is None:
+        return rows
+    return rows.filter(**{f"{agent}__in": principal.agent_ids})
 
 
 def one(rows: QuerySet[_Row], principal: Principal, key: str | UUID, *, what: str, path: str = "workspace_id") -> _Row:
@@ -46,3 +51,12 @@ def one(rows: QuerySet[_Row], principal: Principal, key: str | UUID, *, what: st
     if row is None:
         raise NotFound(what)
     return row
+
+
+def _agent_path(model: type[Model]) -> str | None:
+    """From a row to the agent it belongs to: itself, or its `agent`; None for what belongs to no agent."""
+    if model._meta.label == "agents.Agent":
+        return "id"
+    if any(field.attname == "agent_id" for field in model._meta.concrete_fields):
+        return "agent_id"
+    return None

@@ -11,8 +11,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from agents import services as agents
 from agents.models import Agent
+from agents.selectors import visible
 from nexgent import clock, money
 from nexgent.accounts import services as accounts
+from nexgent.accounts.endpoints import mine
 from nexgent.accounts.models import Role
 from nexgent.errors import NotFound, Refusal
 from nexgent.events import registry, selectors
@@ -82,7 +84,7 @@ def price_times(request: Any) -> HttpResponse:
 def close_position(request: Any, position_id: UUID) -> HttpResponse:
     """Sell all of a position; the row leaves when the sale is booked."""
     principal = request.principal
-    position = Position.objects.filter(id=position_id, workspace_id=principal.workspace_id).first()
+    position = mine(Position.objects.filter(id=position_id), principal).first()
     try:
         if position is None or position.closed_at is not None:
             raise NotFound("position")
@@ -134,8 +136,7 @@ def signal_command(request: Any, key: str) -> str:
 
 
 def _agent_ids(request: Any) -> list[UUID]:
-    mine = Agent.objects.filter(workspace_id=request.principal.workspace_id, archived_at=None)
-    return list(mine.values_list("id", flat=True))
+    return list(visible(request.principal).values_list("id", flat=True))
 
 
 def _unswapped(response: HttpResponse) -> HttpResponse:
