@@ -13,32 +13,87 @@ from rest_framework.response import Response
 from nexgent import clock
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
-from nexgent.api import idempotency, query
+from nexgent.api import idempotency, pagination, query
+from nexgent.api.openapi import Link, Param, choice, describe, moment, text, window
 from nexgent.api.throttling import limit
 from nexgent.errors import InvalidInput
 from signals import live, selectors, services
-from signals.models import Signal
+from signals.models import Side, Signal
+from signals.shapes import ExecutionShape, NewSignal, SignalChanges, SignalShape
 from trading.engine.points import reach
 from trading.models import Position
 
 SCOPE = "signals"
+SIGNAL_ID = (Param("signalId", {"type": "integer", "minimum": 0, "maximum": query.BIGINT_MAX}),)
+LISTING = pagination.Listing(
+    keys={
+        "createdAt": pagination.by_number("id"),
+        "signalStrength": pagination.by_number("signal_strength"),
+        "signalType": pagination.by_text("signal_type"),
+    },
+    tie=pagination.by_number("id"),
+    default="-createdAt",
+)
 
 
 class Signals(Endpoint):
     scopes = {"GET": SCOPE, "POST": SCOPE}
     throttles = {"POST": (limit("signals", settings.SIGNAL_RATE),)}
 
+    @describe(
+        "listSignals",
+        "Signals, newest first",
+        tag="Signals",
+        answer=list[SignalShape],
+        query=(
+            text("tokenAddress"),
+            text("signalType"),
+            moment("startDate", "From this time on."),
+            moment("endDate", "Until this time."),
+            choice("side", Side.values),
+            text("source"),
+            text("externalRef"),
+            text("q", "Part of token, symbol, type, reason or source."),
+            *window(LISTING),
+        ),
+    )
     def get(self, request: Request) -> Response:
-        page = query.page(request)
         rows = selectors.signals(
             request.principal.workspace_id,
             token_address=query.text(request, "tokenAddress") or "",
             signal_type=query.text(request, "signalType") or "",
             start=query.moment(request, "startDate"),
             end=query.moment(request, "endDate"),
+            side=query.choice(request, "side", Side.values) or "",
+            source=query.text(request, "source") or "",
+            external_ref=query.text(request, "externalRef") or "",
+            search=query.text(request, "q") or "",
         )
-        return Response([live.signal_wire(signal) for signal in rows[page.slice]])
+        return pagination.listed(request, LISTING, rows, wire=live.signal_wire)
 
+    @describe(
+        "createSignal",
+        "Send a signal",
+        tag="Signals",
+        description="201 when the signal is durable; what each agent makes of it follows from there.",
+        body=NewSignal,
+        answer=SignalShape,
+        status=201,
+        refusals=("SIDE_REQUIRED", "SIGNAL_DUPLICATE"),
+        idempotent=True,
+        example={
+            "tokenAddress": "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263",
+            "symbol": "BONK",
+            "signalType": "Breakout",
+            "signalStrength": 4,
+        },
+        links={
+            "Signal": Link("getSignal", {"signalId": "$response.body#/id"}),
+            "Executions": Link("listExecutions", {"signalId": "$response.body#/id"}),
+            "Revision": Link("updateSignal", {"signalId": "$response.body#/id"}),
+            "End": Link("deleteSignal", {"signalId": "$response.body#/id"}),
+        },
+    )
     def post(self, request: Request) -> Response:
         received_at, principal = clock.now(), request.principal
 
@@ -60,15 +115,28 @@ class Signals(Endpoint):
 class OneSignal(Endpoint):
     scopes = {"GET": SCOPE, "PUT": SCOPE, "DELETE": SCOPE}
 
+    @describe("getSignal", "One signal", tag="Signals", answer=SignalShape, path=SIGNAL_ID)
     def get(self, request: Request, signal_id: str) -> Response:
         return Response(live.signal_wire(owned(request.principal, signal_id)))
 
+    @describe(
+        "updateSignal",
+        "Revise a signal",
+        tag="Signals",
+        description="Verdicts keep what they saw.",
+        body=SignalChanges,
+        answer=SignalShape,
+        path=SIGNAL_ID,
+        refusals=("SIDE_REQUIRED",),
+        example={"activationReason": "Volume doubled"},
+    )
     def put(self, request: Request, signal_id: str) -> Response:
         signal = services.signal_revise(
             workspace_id=request.principal.workspace_id, signal_id=id_of(signal_id), data=request.data
         )
         return Response(live.signal_wire(signal))
 
+    @describe("deleteSignal", "Hide a signal", tag="Signals", status=204, path=SIGNAL_ID)
     def delete(self, request: Request, signal_id: str) -> Response:
         services.signal_hide(workspace_id=request.principal.workspace_id, signal_id=id_of(signal_id))
         return Response(status=204)
@@ -77,6 +145,13 @@ class OneSignal(Endpoint):
 class Executions(Endpoint):
     scopes = {"GET": SCOPE}
 
+    @describe(
+        "listExecutions",
+        "What every agent made of a signal",
+        tag="Signals",
+        answer=list[ExecutionShape],
+        path=SIGNAL_ID,
+    )
     def get(self, request: Request, signal_id: str) -> Response:
         signal = owned(request.principal, signal_id)
         rows = selectors.executions([signal.id])

@@ -3,17 +3,20 @@
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from nexgent.errors import NotFound
 from prices.models import Token
 from signals.models import Signal, Verdict
 from trading.models import State
 
+SEARCHED = ("token_address", "symbol", "signal_type", "activation_reason", "source", "external_ref")
 PENDING, EXECUTED, FAILED, SKIPPED = "PENDING", "EXECUTED", "FAILED", "SKIPPED"
 
 _EXECUTIONS = """
@@ -33,9 +36,20 @@ def signals(
     signal_type: str = "",
     start: datetime | None = None,
     end: datetime | None = None,
+    side: str = "",
+    source: str = "",
+    external_ref: str = "",
+    search: str = "",
 ) -> QuerySet[Signal]:
-    """The workspace's signals, newest first, hidden ones left out; `start` and `end` are inclusive."""
+    """The workspace's signals, newest first, hidden ones left out; `start` and `end` are inclusive.
+
+    `search` is a part of any of a signal's texts.
+    """
     found = Signal.objects.filter(workspace_id=workspace_id, hidden_at=None)
+    exact = {"side": side, "source": source, "external_ref": external_ref}
+    found = found.filter(**{name: value for name, value in exact.items() if value})
+    if search:
+        found = found.filter(reduce(or_, (Q(**{f"{name}__icontains": search}) for name in SEARCHED)))
     if token_address:
         found = found.filter(token_address=token_address)
     if signal_type:

@@ -11,11 +11,15 @@ from agents import selectors
 from agents.api.agents import owned
 from agents.api.wallets import open_assignments
 from agents.models import Agent
+from agents.shapes import BalanceShape, PricedBalanceShape
 from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
 from nexgent.api import query
+from nexgent.api.bodies import Body, UuidValue
+from nexgent.api.openapi import address, describe, uuid
+from nexgent.api.shapes import Error
 from nexgent.api.wire import stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.ids import key_uuid
@@ -80,10 +84,24 @@ def _wire(
     }
 
 
+class OfAgent(Body):
+    """Bodies that are refused once it is clear whose agent they name."""
+
+    agent_id: UuidValue
+
+
 class Balances(Endpoint):
     scopes = {"GET": "balances"}
     roles = {"POST": Role.VIEWER}
 
+    @describe(
+        "listBalances",
+        "What an agent's wallets hold",
+        tag="Ledger",
+        answer=list[PricedBalanceShape],
+        query=(uuid("agentId").required(), address("walletAddress")),
+        refusals=("AGENT_NOT_FOUND", "WALLET_NOT_FOUND"),
+    )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
         rows = balances_wire(agent, address=query.text(request, "walletAddress", length_max=44))
@@ -94,6 +112,15 @@ class Balances(Endpoint):
             row["priceSol"] = "1" if is_sol else text_or_none(tick.price_sol if tick else None)
         return Response(rows)
 
+    @describe(
+        "createBalance",
+        "Refused: a balance is the sum of its postings",
+        tag="Ledger",
+        body=OfAgent,
+        status=409,
+        answer=Error,
+        refusals=("AGENT_NOT_FOUND",),
+    )
     def post(self, request: Request) -> Response:
         given = request.data.get("agentId") if isinstance(request.data, dict) else None
         if not isinstance(given, str):
@@ -106,12 +133,15 @@ class OneBalance(Endpoint):
     scopes = {"GET": "balances"}
     roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
 
+    @describe("getBalance", "One balance", tag="Ledger", answer=BalanceShape)
     def get(self, request: Request, balance_id: str) -> Response:
         return Response(_found(request.principal, query.uuid_of(balance_id, "id")))
 
+    @describe("updateBalance", "Refused: a balance is the sum of its postings", tag="Ledger", status=409, answer=Error)
     def put(self, request: Request, balance_id: str) -> Response:
         raise self._refusal(request, balance_id)
 
+    @describe("deleteBalance", "Refused: a balance is the sum of its postings", tag="Ledger", status=409, answer=Error)
     def delete(self, request: Request, balance_id: str) -> Response:
         raise self._refusal(request, balance_id)
 

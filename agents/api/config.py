@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 from uuid import UUID
 
+from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -15,9 +16,28 @@ from agents import config as trading_config
 from agents import live, selectors, services
 from agents.api.agents import owned
 from agents.models import ConfigVersion
+from agents.shapes import ConfigShape, ConfigVersionShape
 from nexgent.accounts.endpoints import Endpoint
-from nexgent.api import query
+from nexgent.api import pagination
+from nexgent.api.bodies import Body
+from nexgent.api.openapi import Param, describe, window
 from nexgent.errors import InvalidInput, NotFound, Refusal
+
+VERSIONS = pagination.Listing(
+    keys={"version": pagination.by_number("number")}, tie=pagination.by_number("number"), default="-version"
+)
+
+IF_MATCH = Param(
+    "If-Match", {"type": "string", "pattern": '^"[1-9][0-9]{0,8}"$'}, "The version this save was made from."
+)
+
+
+class ConfigBody(Body):
+    """What a save may say; read by hand, because the configuration has rules and messages of its own."""
+
+    config: dict[str, Any] | None
+    base_version: int | None = Field(default=None, ge=1, description="409 when another version came between.")
+    apply_to_open_positions: bool = False
 
 
 def version_wire(version: ConfigVersion, *, partial: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -35,10 +55,29 @@ class Config(Endpoint):
     apply_to_open: ClassVar[Callable[..., int] | None] = None
     """Pins the new version to the agent's open positions; given by the layer that knows positions."""
 
+    @describe(
+        "getConfig",
+        "The trading configuration in force",
+        tag="Configuration",
+        answer=ConfigShape,
+        answer_headers=("ETag",),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
         version = selectors.config(owned(request.principal, agent_id).id)
         return tagged(version, version_wire(version))
 
+    @describe(
+        "updateConfig",
+        "Save a new version of the configuration",
+        tag="Configuration",
+        description="Partial: objects are merged, lists replaced, null is the defaults, unknown keys are refused.",
+        body=ConfigBody,
+        answer=ConfigShape,
+        answer_headers=("ETag",),
+        headers=(IF_MATCH,),
+        refusals=("INVALID_CONFIG", "CONFIG_VERSION_CONFLICT"),
+        example={"config": {"stopLoss": {"mode": "zones"}}, "baseVersion": 1},
+    )
     def put(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         data = request.data
@@ -70,15 +109,28 @@ class Config(Endpoint):
 class Versions(Endpoint):
     scopes = {"GET": "agents"}
 
+    @describe(
+        "listConfigVersions",
+        "Versions of the configuration, newest first",
+        tag="Configuration",
+        answer=list[ConfigVersionShape],
+        query=window(VERSIONS),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
-        page = query.page(request)
-        versions = selectors.config_versions(owned(request.principal, agent_id).id)[page.slice]
-        return Response([live.config_wire(version) for version in versions])
+        versions = selectors.config_versions(owned(request.principal, agent_id).id)
+        return pagination.listed(request, VERSIONS, versions, wire=live.config_wire)
 
 
 class Version(Endpoint):
     scopes = {"GET": "agents"}
 
+    @describe(
+        "getConfigVersion",
+        "One version of the configuration",
+        tag="Configuration",
+        answer=ConfigVersionShape,
+        answer_headers=("ETag",),
+    )
     def get(self, request: Request, agent_id: str, number: int) -> Response:
         agent = owned(request.principal, agent_id)
         version = None

@@ -7,7 +7,9 @@ from rest_framework.response import Response
 
 from agents.api.agents import owned
 from agents.models import Agent, Assignment
+from agents.shapes import AgentWalletsShape
 from nexgent.accounts.endpoints import Endpoint
+from nexgent.api.openapi import describe
 from nexgent.api.wire import stamp
 from nexgent.errors import NotFound
 from wallets.models import Kind, Wallet
@@ -38,6 +40,7 @@ def wallet_wire(assignment: Assignment) -> dict[str, Any]:
 
 
 class AgentWallets(Endpoint):
+    @describe("listAgentWallets", "The wallets an agent trades from", tag="Wallets", answer=AgentWalletsShape)
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         assigned = open_assignments(agent)

@@ -7,7 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.shapes import AlarmShape
 from nexgent.api import query
+from nexgent.api.openapi import PAGE, describe, flag
 from nexgent.api.wire import stamp, stamp_or_none
 from nexgent.events.models import Alarm
 
@@ -26,6 +28,13 @@ def alarm_wire(alarm: Alarm) -> dict[str, Any]:
 class Alarms(Endpoint):
     """The workspace's alarms and the installation's, newest first; `active=true` leaves out cleared ones."""
 
+    @describe(
+        "listAlarms",
+        "What a person must know now",
+        tag="Alarms",
+        answer=list[AlarmShape],
+        query=(*PAGE, flag("active", "`true`: only those that stand.")),
+    )
     def get(self, request: Request) -> Response:
         page = query.page(request)
         rows = Alarm.objects.filter(Q(workspace_id=request.principal.workspace_id) | Q(workspace_id=None))

@@ -9,8 +9,11 @@ from rest_framework.response import Response
 from nexgent.accounts import services, tokens
 from nexgent.accounts.endpoints import Endpoint, one
 from nexgent.accounts.models import ApiKey, Role, User
+from nexgent.accounts.shapes import KeyShape, KeysShape, NewKeyShape, RefreshedShape, SessionShape, UserShape
 from nexgent.api.addresses import client_address
 from nexgent.api.bodies import Body, read
+from nexgent.api.openapi import Link, describe
+from nexgent.api.shapes import Done
 from nexgent.api.throttling import limit
 from nexgent.api.wire import stamp
 from nexgent.errors import Refusal
@@ -55,6 +58,15 @@ class Login(Endpoint):
     is_public = True
     throttle_classes = (limit("login", 5, by_address=True),)
 
+    @describe(
+        "signIn",
+        "Sign in with e-mail and password",
+        tag="Sign-in",
+        body=LoginBody,
+        answer=SessionShape,
+        refusals=("AUTHENTICATION_ERROR", "ACCOUNT_LOCKED", "NO_ADMINISTRATOR"),
+        example={"email": "you@example.com", "password": "correct-horse-battery-9"},
+    )
     def post(self, request: Request) -> Response:
         body = read(LoginBody, request.data)
         try:
@@ -74,6 +86,14 @@ class Refresh(Endpoint):
     is_public = True
     throttle_classes = (limit("refresh", 10, by_address=True),)
 
+    @describe(
+        "refreshToken",
+        "The next access token",
+        tag="Sign-in",
+        body=RefreshBody,
+        answer=RefreshedShape,
+        refusals=("AUTHENTICATION_ERROR",),
+    )
     def post(self, request: Request) -> Response:
         pair = tokens.refresh(read(RefreshBody, request.data).refresh_token)
         if pair.refresh is None:
@@ -84,6 +104,9 @@ class Refresh(Endpoint):
 class Logout(Endpoint):
     roles = {"POST": Role.VIEWER}
 
+    @describe(
+        "signOut", "End the session of the token", tag="Sign-in", body=LogoutBody, body_required=False, answer=Done
+    )
     def post(self, request: Request) -> Response:
         body = read(LogoutBody, request.data)
         tokens.logout(request.principal, body.refresh_token)
@@ -91,6 +114,7 @@ class Logout(Endpoint):
 
 
 class Me(Endpoint):
+    @describe("getMe", "Who is signed in", tag="Sign-in", answer=UserShape)
     def get(self, request: Request) -> Response:
         return Response(user_wire(request.principal.user))
 
@@ -98,10 +122,25 @@ class Me(Endpoint):
 class Keys(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
 
+    @describe("listKeys", "API keys of the workspace", tag="API keys", answer=KeysShape)
     def get(self, request: Request) -> Response:
         keys = ApiKey.objects.filter(workspace_id=request.principal.workspace_id, revoked_at=None).order_by("-id")
         return Response({"items": [key_wire(key) for key in keys]})
 
+    @describe(
+        "createKey",
+        "Make an API key",
+        tag="API keys",
+        description="The key itself is in this answer only.",
+        body=KeyBody,
+        answer=NewKeyShape,
+        status=201,
+        example={"name": "bot", "scopes": ["signals"]},
+        links={
+            "Key": Link("getKey", {"keyId": "$response.body#/id"}),
+            "End": Link("deleteKey", {"keyId": "$response.body#/id"}),
+        },
+    )
     def post(self, request: Request) -> Response:
         body = read(KeyBody, request.data)
         principal = request.principal
@@ -114,9 +153,11 @@ class Keys(Endpoint):
 class Key(Endpoint):
     roles = {"GET": Role.OWNER, "DELETE": Role.OWNER}
 
+    @describe("getKey", "One API key", tag="API keys", answer=KeyShape)
     def get(self, request: Request, key_id: str) -> Response:
         return Response(key_wire(self._key(request, key_id)))
 
+    @describe("deleteKey", "End an API key at once", tag="API keys", answer=Done)
     def delete(self, request: Request, key_id: str) -> Response:
         key = self._key(request, key_id)
         services.api_key_revoke(workspace_id=request.principal.workspace_id, key_id=key.id)

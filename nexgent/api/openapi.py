@@ -157,3 +157,17 @@ PAGE = (
     integer("limit", "Rows at most.", least=1, most=LIMIT_MAX, default=LIMIT_DEFAULT),
     integer("offset", "Rows to leave out, from the newest on.", most=OFFSET_MAX, default=0),
 )
+
+
+def window(listing: Any) -> tuple[Param, ...]:
+    """What `nexgent.api.pagination` reads for a list: page, cursor, sort, total."""
+    limit = integer("limit", "Rows at most.", least=1, most=LIMIT_MAX)
+    if listing.limit_default is not None:
+        limit = replace(limit, schema={**limit.schema, "default": listing.limit_default})
+    return (
+        limit,
+        integer("offset", "Rows to leave out; not together with cursor.", most=OFFSET_MAX),
+        text("cursor", "From the header Link of the page before.", length_max=1_000),
+        choice("sort", listing.sorts, "A minus in front: descending.", default=listing.default),
+        flag("total", "`true`: count all rows, in the header X-Total-Count."),
+    )

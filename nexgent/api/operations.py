@@ -6,7 +6,7 @@ headers of limits and of repeated answers. Schemas come from pydantic in one cal
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import TypeAdapter
 from rest_framework.views import APIView
@@ -68,6 +68,10 @@ _KEY = Param(
     {"type": "string", "pattern": "^[!-~]{1,200}$", "maxLength": 200},
     "The same key again within 24 hours gets the first answer again.",
 )
+
+
+_IF_NONE_MATCH = Param("If-None-Match", {"type": "string", "maxLength": 200}, "The ETag of an answer one has already.")
+_PAGE_HEADERS = ("Link", "X-Total-Count")
 
 
 class Schemas:
@@ -193,7 +197,9 @@ def _parameters(operation: Operation, converters: Mapping[str, str]) -> list[dic
     told = {param.name: param for param in operation.path}
     found = [_parameter(told.get(name) or _in_path(name, kind), "path") for name, kind in converters.items()]
     found += [_parameter(param, "query") for param in operation.query]
-    headers = (*operation.headers, *([_KEY] if operation.is_idempotent else []))
+    headers = [*operation.headers, *([_KEY] if operation.is_idempotent else [])]
+    if get_origin(operation.answer) is list:
+        headers.append(_IF_NONE_MATCH)
     return found + [_parameter(param, "header") for param in headers]
 
 
@@ -215,7 +221,10 @@ def _parameter(param: Param, place: str) -> dict[str, Any]:
 def _responses(
     operation: Operation, converters: Mapping[str, str], *, is_public: bool, is_limited: bool
 ) -> dict[str, Any]:
+    is_list = get_origin(operation.answer) is list
     headers = ["X-Request-Id", *operation.answer_headers, *(_RATE if is_limited else ())]
+    if is_list:
+        headers += ["ETag", *(_PAGE_HEADERS if any(param.name == "cursor" for param in operation.query) else ())]
     if operation.is_idempotent:
         headers.append("Idempotent-Replayed")
     found: dict[str, Any] = {}
@@ -232,6 +241,8 @@ def _responses(
                 for name, link in operation.links.items()
             }
         found[str(status)] = answer
+    if is_list:
+        found["304"] = {"description": _MEANINGS[304], "headers": _named(["ETag"])}
     found.update(_refusals(operation, bool(converters), is_public=is_public, is_limited=is_limited))
     return found
 

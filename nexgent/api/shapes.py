@@ -11,10 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 
+def _without_defaults(schema: dict[str, Any]) -> None:
+    for described in schema.get("properties", {}).values():
+        described.pop("default", None)
+
+
 class Shape(BaseModel):
     """Base of answers: snake_case in Python, camelCase on the wire, nothing unlisted."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        extra="forbid", alias_generator=to_camel, populate_by_name=True, json_schema_extra=_without_defaults
+    )
 
 
 Uuid = Annotated[str, WithJsonSchema({"type": "string", "format": "uuid"})]

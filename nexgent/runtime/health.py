@@ -23,9 +23,11 @@ from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
 from nexgent import clock
+from nexgent.api.openapi import describe
 from nexgent.api.wire import stamp
 from nexgent.runtime import presence
 from nexgent.runtime.processes import COMMANDS
+from nexgent.runtime.shapes import HealthShape, LiveShape, ReadyShape
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +147,7 @@ def _uptime() -> float:
     return round(time.monotonic() - _STARTED, 1)
 
 
+@describe("getLive", "Alive", tag="Health", answer=LiveShape, public=True)
 @never_cache
 @require_safe
 def live(_request: HttpRequest) -> JsonResponse:
@@ -152,6 +155,14 @@ def live(_request: HttpRequest) -> JsonResponse:
     return JsonResponse({"alive": True, "timestamp": _now(), "uptime": _uptime()})
 
 
+@describe(
+    "getReady",
+    "Ready to work, or what is missing",
+    tag="Health",
+    answer=ReadyShape,
+    also={503: ReadyShape},
+    public=True,
+)
 @never_cache
 @require_safe
 def ready(_request: HttpRequest) -> JsonResponse:
@@ -168,6 +179,7 @@ def _quiet(response: JsonResponse) -> JsonResponse:
     return response
 
 
+@describe("getHealth", "Everything at a glance", tag="Health", answer=HealthShape, also={503: HealthShape}, public=True)
 @never_cache
 @require_safe
 def health(_request: HttpRequest) -> JsonResponse:

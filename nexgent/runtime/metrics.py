@@ -24,6 +24,7 @@ from nexgent.accounts.authentication import Credentials
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.permissions import Allowed
+from nexgent.api.openapi import describe
 from nexgent.runtime import metrics_database, metrics_valkey
 from nexgent.runtime.health import DOWN
 
@@ -81,5 +82,6 @@ class Metrics(Endpoint):
     permission_classes = (_ScraperOrOwner,)
     roles = {"GET": Role.OWNER}
 
+    @describe("getMetrics", "Metrics for Prometheus", tag="Health", answer=str, produces="text/plain")
     def get(self, _request: Request | HttpRequest) -> HttpResponse:
         return HttpResponse(text(), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})

@@ -9,14 +9,18 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.api.agents import owned
+from agents.api.balances import OfAgent
 from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
-from nexgent.api import query
+from nexgent.api import pagination, query
+from nexgent.api.openapi import address, decimal, describe, integer, moment, text, uuid, window
+from nexgent.api.shapes import Error
 from nexgent.api.wire import stamp
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from trading.rules import pnl
+from trading.shapes import ClosedTradeShape
 from wallets.api import immutable
 
 USE = "POST /api/v1/agent-positions/:agentId/:positionId/close"
@@ -27,6 +31,8 @@ _COLUMNS = """
 SELECT p.id, p.agent_id, w.address, p.mint, coalesce(nullif(p.symbol, ''), 'TOKEN') AS symbol, p.decimals, p.average,
        p.bought_units, p.invested_lamports, p.received_lamports, p.realised_lamports, p.opened_at, p.closed_at,
        p.close_reason, p.signal_id, p.sol_usd_at_close, purchase.id AS purchase_id, sale.id AS sale_id
+"""
+_FROM = """
 FROM trading_position p
 JOIN agents_agent g ON g.id = p.agent_id AND g.archived_at IS NULL
 JOIN wallets_wallet w ON w.id = p.wallet_id
@@ -38,6 +44,15 @@ LEFT JOIN LATERAL (
 WHERE p.closed_at IS NOT NULL
 """
 _USD = "p.realised_lamports * p.sol_usd_at_close / 1000000000"
+LISTING = pagination.Listing(
+    keys={
+        "saleTime": pagination.by_time("p.closed_at"),
+        "purchaseTime": pagination.by_time("p.opened_at"),
+        "profitLossSol": pagination.by_number("p.realised_lamports"),
+    },
+    tie=pagination.by_id("p.id"),
+    default="-saleTime",
+)
 
 
 def swap_wire(row: dict[str, Any]) -> dict[str, Any]:
@@ -72,12 +87,20 @@ def swap_wire(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _fetch(where: list[str], values: dict[str, Any], page: query.Page) -> list[dict[str, Any]]:
-    sql = " AND ".join([_COLUMNS, *where]) + " ORDER BY p.closed_at DESC, p.id DESC LIMIT %(limit)s OFFSET %(offset)s"
+def _fetch(where: list[str], values: dict[str, Any], window: pagination.Window | None = None) -> list[dict[str, Any]]:
+    tail = ""
+    if window is not None:
+        where, tail, values = [*where, *window.condition()], window.tail(), {**values, **window.parameters()}
     with connection.cursor() as cursor:
-        cursor.execute(sql, {**values, "limit": page.limit, "offset": page.offset})
+        cursor.execute(_COLUMNS + " AND ".join([_FROM, *where]) + tail, values)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _count(where: list[str], values: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*)" + " AND ".join([_FROM, *where]), values)
+        return int(cursor.fetchone()[0])
 
 
 def _decimal(request: Request, name: str) -> Decimal | None:
@@ -96,8 +119,8 @@ def _id(request: Request, name: str) -> UUID | None:
 def one(principal: Principal, swap_id: str) -> dict[str, Any]:
     wanted = query.uuid_of(swap_id, "id")
     values = {"workspace": principal.workspace_id, "id": wanted}
-    rows = _fetch(["p.workspace_id = %(workspace)s", "p.id = %(id)s"], values, query.Page(1, 0))
-    if not rows:
+    rows = _fetch(["p.workspace_id = %(workspace)s", "p.id = %(id)s"], values)
+    if not rows or not principal.sees(rows[0]["agent_id"]):
         raise NotFound("historical_swap")
     return rows[0]
 
@@ -106,6 +129,30 @@ class Swaps(Endpoint):
     scopes = {"GET": "history"}
     roles = {"POST": Role.VIEWER}
 
+    @describe(
+        "listClosedTrades",
+        "Closed positions of an agent, newest first",
+        tag="Ledger",
+        answer=list[ClosedTradeShape],
+        refusals=("AGENT_NOT_FOUND",),
+        query=(
+            uuid("agentId").required(),
+            address("walletAddress"),
+            text("tokenAddress"),
+            text("tokenSymbol"),
+            moment("startPurchaseTime"),
+            moment("endPurchaseTime"),
+            moment("startSaleTime"),
+            moment("endSaleTime"),
+            integer("signalId"),
+            uuid("purchaseTransactionId"),
+            uuid("saleTransactionId"),
+            decimal("minProfitLossUsd"),
+            decimal("maxProfitLossUsd"),
+            text("q", "Part of token or close reason."),
+            *window(LISTING),
+        ),
+    )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
         where, values = ["p.agent_id = %(agent)s"], {"agent": agent.id}
@@ -113,7 +160,18 @@ class Swaps(Endpoint):
             if value is not None:
                 where.append(f"{condition} %({name})s")
                 values[name] = value
-        return Response([swap_wire(row) for row in _fetch(where, values, query.page(request))])
+        search = query.text(request, "q")
+        if search is not None:
+            where.append("strpos(lower(concat_ws(' ', p.symbol, p.mint, p.close_reason)), lower(%(q)s)) > 0")
+            values["q"] = search
+        window = pagination.read(request, LISTING)
+        return pagination.respond(
+            request,
+            window,
+            _fetch(where, values, window),
+            wire=lambda rows: [swap_wire(row) for row in rows],
+            total=lambda: _count(where, values),
+        )
 
     def _filters(self, request: Request) -> list[tuple[str, str, Any]]:
         return [
@@ -131,6 +189,15 @@ class Swaps(Endpoint):
             (f"{_USD} <=", "maxProfitLossUsd", _decimal(request, "maxProfitLossUsd")),
         ]
 
+    @describe(
+        "createClosedTrade",
+        "Refused: closed trades are what the engine booked",
+        tag="Ledger",
+        body=OfAgent,
+        refusals=("AGENT_NOT_FOUND",),
+        status=409,
+        answer=Error,
+    )
     def post(self, request: Request) -> Response:
         given = request.data.get("agentId") if isinstance(request.data, dict) else None
         if not isinstance(given, str):
@@ -143,12 +210,15 @@ class OneSwap(Endpoint):
     scopes = {"GET": "history"}
     roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
 
+    @describe("getClosedTrade", "One closed trade", tag="Ledger", answer=ClosedTradeShape)
     def get(self, request: Request, swap_id: str) -> Response:
         return Response(swap_wire(one(request.principal, swap_id)))
 
+    @describe("updateClosedTrade", "Refused: closed trades are never edited", tag="Ledger", status=409, answer=Error)
     def put(self, request: Request, swap_id: str) -> Response:
         raise self._refusal(request, swap_id)
 
+    @describe("deleteClosedTrade", "Refused: closed trades are never deleted", tag="Ledger", status=409, answer=Error)
     def delete(self, request: Request, swap_id: str) -> Response:
         raise self._refusal(request, swap_id)
 

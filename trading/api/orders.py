@@ -11,11 +11,13 @@ from nexgent import money
 from nexgent.accounts.endpoints import Endpoint, one
 from nexgent.api import idempotency
 from nexgent.api.errors import body_of
+from nexgent.api.openapi import describe
 from nexgent.api.wire import stamp, stamp_or_none, text_or_none
 from nexgent.errors import status_of
 from nexgent.ids import key_uuid
 from trading import services
 from trading.models import OPEN_STATES, Fill, Order, Position, Purpose, Side, State
+from trading.shapes import OrderShape
 from wallets.models import Entry
 
 WAIT_SECONDS = {"simulation": 10, "live": 45}
@@ -80,6 +82,7 @@ def entry_id_of(order_id: UUID) -> UUID | None:
 class OneOrder(Endpoint):
     scopes = {"GET": "transactions"}
 
+    @describe("getOrder", "An order with its decision and what came of it", tag="Trading", answer=OrderShape)
     def get(self, request: Request, order_id: str) -> Response:
         rows = Order.objects.select_related("token", "wallet", "config")
         order = one(rows, request.principal, order_id, what="order")

@@ -11,11 +11,13 @@ from agents.api.wallets import open_assignments
 from agents.models import Agent
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.api import query
+from nexgent.api.openapi import address, choice, describe
 from nexgent.api.wire import number, sol_number, sol_text, stamp
 from nexgent.errors import InvalidInput, NotFound
 from trading.api.positions import PERCENT_PLACES
 from trading.models import PortfolioSnapshot
 from trading.performance import selectors
+from trading.shapes import BalanceHistoryShape, PerformanceShape
 
 TIMEFRAMES = {"24h", "all"}
 
@@ -31,6 +33,14 @@ def wallet_of(agent: Agent, address: str) -> UUID:
 class Performance(Endpoint):
     scopes = {"GET": "agents"}
 
+    @describe(
+        "getPerformance",
+        "What an agent is worth and what it earned",
+        tag="Performance",
+        answer=PerformanceShape,
+        refusals=("WALLET_NOT_FOUND",),
+        query=(choice("timeframe", TIMEFRAMES, "Of the closed trades.", default="all"), address("walletAddress")),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         timeframe = query.choice(request, "timeframe", TIMEFRAMES, default="all")
@@ -55,6 +65,14 @@ class Performance(Endpoint):
 class BalanceHistory(Endpoint):
     scopes = {"GET": "agents"}
 
+    @describe(
+        "getBalanceHistory",
+        "Hourly snapshots of a wallet",
+        tag="Performance",
+        answer=BalanceHistoryShape,
+        refusals=("WALLET_NOT_FOUND",),
+        query=(address("walletAddress").required(), choice("timeframe", TIMEFRAMES, default="24h")),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         timeframe = query.choice(request, "timeframe", TIMEFRAMES, default="24h")

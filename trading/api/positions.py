@@ -17,12 +17,14 @@ from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
 from nexgent.api import query
+from nexgent.api.openapi import address, describe, flag
 from nexgent.api.wire import number, number_or_none, sol_number, stamp, stamp_or_none
 from nexgent.errors import NotFound
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.models import Position, Purpose
 from trading.rules import pnl
+from trading.shapes import LadderSummaryShape, PositionShape
 
 PERCENT_PLACES = 8
 USD_PLACES = 12
@@ -182,6 +184,13 @@ def _change(price: Decimal, average: Decimal) -> Decimal:
 class AgentPositions(Endpoint):
     scopes = {"GET": "positions"}
 
+    @describe(
+        "listPositions",
+        "Open positions of an agent, newest first",
+        tag="Trading",
+        answer=list[PositionShape],
+        query=(address("walletAddress"),),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
         return Response(positions_wire(open_positions(agent, address=query.text(request, "walletAddress"))))
@@ -190,6 +199,13 @@ class AgentPositions(Endpoint):
 class LadderSummary(Endpoint):
     scopes = {"GET": "positions"}
 
+    @describe(
+        "getLadderSummary",
+        "Levels hit and moon bags of an agent",
+        tag="Trading",
+        answer=LadderSummaryShape,
+        query=(flag("includePositions"),),
+    )
     def get(self, request: Request, agent_id: str) -> Response:
         rows = open_positions(owned(request.principal, agent_id))
         body: dict[str, Any] = {

@@ -16,6 +16,7 @@ from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
 from nexgent.api.bodies import Body, DecimalValue, Trimmed, UuidValue, read
+from nexgent.api.openapi import Link, describe
 from nexgent.api.wire import number, sol_number
 from nexgent.errors import InvalidInput, NotFound
 from trading import services
@@ -24,8 +25,29 @@ from trading.api.positions import PERCENT_PLACES, USD_PLACES, owned_position
 from trading.models import Fill, Order, Position, State, Watermark
 from trading.rules import pnl
 from trading.rules.gain import gain_percent
+from trading.shapes import BoughtShape, PendingOrderShape, SoldShape, WrittenOffShape
 
 AMOUNT_MAX = Decimal(10**12)
+_VENUE = ("PRICE_UNKNOWN", "PRICE_STALE", "BELOW_MINIMUM_TRADE", "EXECUTION_FAILED", "VENUE_TIMEOUT")
+BUY_REFUSALS = (
+    "INSUFFICIENT_BALANCE",
+    "BELOW_MINIMUM_THRESHOLD",
+    "POSITION_SIZE_EXCEEDS_BALANCE",
+    "VIOLATES_MINIMUM_BALANCE",
+    "EXCEEDS_MAX_PURCHASE",
+    "MAX_POSITIONS_EXCEEDED",
+    "MAX_EXPOSURE_EXCEEDED",
+    "PRICE_IMPACT_TOO_HIGH",
+    "LIQUIDITY_UNKNOWN",
+    "PROTECTION_ACTIVE",
+    "TOKEN_REFUSED",
+    "AGENT_NOT_FOUND",
+    "WALLET_NOT_FOUND",
+    "SIGNAL_NOT_FOUND",
+    "POSITION_EXISTS",
+    *_VENUE,
+)
+CLOSE_REFUSALS = ("POSITION_NOT_FOUND", "INVALID_SELL_AMOUNT", "SALE_IN_PROGRESS", *_VENUE)
 
 
 class BuyBody(Body):
@@ -52,6 +74,23 @@ class Execute(Endpoint):
     signal_exists: ClassVar[Callable[[UUID, int], bool] | None] = None
     """Whether a workspace has a signal; given by the layer that knows signals."""
 
+    @describe(
+        "buy",
+        "Buy a token now",
+        tag="Trading",
+        description="Without a size the rules choose it. Waits for the order at most 10 s (live 45 s), then 202.",
+        body=BuyBody,
+        answer=BoughtShape,
+        also={202: PendingOrderShape},
+        idempotent=True,
+        refusals=BUY_REFUSALS,
+        example={
+            "agentId": "0190a6a0-0000-7000-8000-000000000001",
+            "tokenAddress": "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263",
+            "positionSize": "0.5",
+        },
+        links={"Order": Link("getOrder", {"orderId": "$response.body#/orderId"})},
+    )
     def post(self, request: Request) -> Response:
         body, principal = read(BuyBody, request.data), request.principal
         agent = owned(principal, str(body.agent_id))
@@ -84,6 +123,20 @@ class Close(Endpoint):
 
     scopes = {"POST": "trade"}
 
+    @describe(
+        "closePosition",
+        "Close a position, or a part of it",
+        tag="Trading",
+        description="All of it, or `percent`, or an `amount` of tokens. Never limited.",
+        body=CloseBody,
+        body_required=False,
+        answer=SoldShape,
+        also={202: PendingOrderShape},
+        idempotent=True,
+        refusals=CLOSE_REFUSALS,
+        example={"percent": 50},
+        links={"Order": Link("getOrder", {"orderId": "$response.body#/orderId"})},
+    )
     def post(self, request: Request, agent_id: str, position_id: str) -> Response:
         body = read(CloseBody, request.data)
         position = owned_position(request.principal, agent_id, position_id)
@@ -111,6 +164,15 @@ class Close(Endpoint):
 class WriteOff(Endpoint):
     """Gives up a position that cannot be traded: a loss in the books, with its reason and author."""
 
+    @describe(
+        "writeOffPosition",
+        "Give up an untradable position",
+        tag="Trading",
+        description="A loss in the books, with reason and author.",
+        body=WriteOffBody,
+        answer=WrittenOffShape,
+        refusals=("NOT_UNTRADABLE", "REASON_REQUIRED", "POSITION_NOT_FOUND", "ORDER_IN_PROGRESS"),
+    )
     def post(self, request: Request, agent_id: str, position_id: str) -> Response:
         body = read(WriteOffBody, request.data)
         position = owned_position(request.principal, agent_id, position_id)

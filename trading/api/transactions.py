@@ -20,12 +20,15 @@ from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
-from nexgent.api import idempotency, query
+from nexgent.api import idempotency, pagination, query
 from nexgent.api.bodies import Body, DecimalValue, Moment, UuidValue, read
+from nexgent.api.openapi import Link, address, choice, describe, flag, integer, moment, text, uuid, window
+from nexgent.api.shapes import Error
 from nexgent.api.wire import stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from trading.models import Purpose, Side
 from trading.rules.pnl import usd_of
+from trading.shapes import TransactionShape
 from wallets import services as wallets
 from wallets.api import immutable
 from wallets.models import Entry, EntryKind, Kind, Wallet
@@ -39,6 +42,8 @@ SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, a.agent_id, w.address
        o.side, o.purpose, o.signal_id, o.mint, o.position_id,
        f.amount_in, f.amount_out, f.protocol_fee_lamports, f.network_fee_lamports, f.price, f.price_impact, f.sol_usd,
        own.asset, own.amount, coalesce(nullif(t.symbol, ''), 'TOKEN') AS symbol, coalesce(t.decimals, 0) AS decimals
+"""
+_FROM = """
 FROM wallets_entry e
 JOIN wallets_wallet w ON w.id = e.wallet_id AND w.epoch = e.epoch
 JOIN agents_assignment a ON a.wallet_id = e.wallet_id AND e.at >= a.started_at
@@ -51,6 +56,12 @@ LEFT JOIN LATERAL (
 ) own ON true
 LEFT JOIN prices_token t ON t.mint = coalesce(o.mint, own.asset)
 """
+_SEARCHED = "concat_ws(' ', t.symbol, t.mint, e.reason, e.author)"
+LISTING = pagination.Listing(
+    keys={"transactionTime": pagination.by_time("e.at"), "createdAt": pagination.by_id("e.id")},
+    tie=pagination.by_id("e.id"),
+    default="-createdAt",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,16 +151,22 @@ def _fee(lamports: Any) -> str | None:
     return None if lamports is None else money.text(money.sol(int(lamports)))
 
 
-def fetch(where: list[str], values: dict[str, Any], *, page: query.Page | None = None) -> list[dict[str, Any]]:
-    """Rows of the ledger, newest first; `where` are fixed conditions, `values` their parameters."""
-    sql = f"{_COLUMNS} WHERE {' AND '.join(where)} ORDER BY e.id DESC"
-    if page is not None:
-        sql += " LIMIT %(limit)s OFFSET %(offset)s"
-        values = {**values, "limit": page.limit, "offset": page.offset}
+def fetch(where: list[str], values: dict[str, Any], *, window: pagination.Window | None = None) -> list[dict[str, Any]]:
+    """Rows of the ledger, newest first unless a window says otherwise; `where` are fixed conditions."""
+    tail = " ORDER BY e.id DESC"
+    if window is not None:
+        where, tail, values = [*where, *window.condition()], window.tail(), {**values, **window.parameters()}
     with connection.cursor() as cursor:
+        sql = f"{_COLUMNS} {_FROM} WHERE {' AND '.join(where)} {tail}"
         cursor.execute(sql, values)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _count(where: list[str], values: dict[str, Any]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT count(*) {_FROM} WHERE {' AND '.join(where)}", values)
+        return int(cursor.fetchone()[0])
 
 
 def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
@@ -159,7 +176,7 @@ def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
         ["g.workspace_id = %(workspace)s", "(e.id = %(id)s OR e.order_id = %(id)s)"],
         {"workspace": principal.workspace_id, "id": wanted},
     )
-    if not rows:
+    if not rows or not principal.sees(rows[0]["agent_id"]):
         raise NotFound("transaction")
     return rows[0]
 
@@ -181,6 +198,25 @@ class Transactions(Endpoint):
     scopes = {"GET": "transactions"}
     roles = {"POST": Role.OWNER}
 
+    @describe(
+        "listTransactions",
+        "Ledger entries of an agent, newest first",
+        tag="Ledger",
+        answer=list[TransactionShape],
+        refusals=("AGENT_NOT_FOUND",),
+        query=(
+            uuid("agentId").required(),
+            address("walletAddress"),
+            choice("transactionType", EntryKind.values),
+            moment("startTime"),
+            moment("endTime"),
+            integer("signalId"),
+            flag("isDca"),
+            flag("isTakeProfit"),
+            text("q", "Part of token, reason or author."),
+            *window(LISTING),
+        ),
+    )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
         where, values = ["a.agent_id = %(agent)s"], {"agent": agent.id}
@@ -192,13 +228,33 @@ class Transactions(Endpoint):
             "o.signal_id = %({})s": ("signalId", query.integer(request, "signalId")),
             "(o.purpose IS NOT DISTINCT FROM 1) = %({})s": ("isDca", query.flag(request, "isDca")),
             "(o.purpose IS NOT DISTINCT FROM 3) = %({})s": ("isTakeProfit", query.flag(request, "isTakeProfit")),
+            f"strpos(lower({_SEARCHED}), lower(%({{}})s)) > 0": ("q", query.text(request, "q")),
         }
         for condition, (name, value) in filters.items():
             if value is not None:
                 where.append(condition.format(name))
                 values[name] = value
-        return Response([transaction_wire(row) for row in fetch(where, values, page=query.page(request))])
+        window = pagination.read(request, LISTING)
+        return pagination.respond(
+            request,
+            window,
+            fetch(where, values, window=window),
+            wire=lambda rows: [transaction_wire(row) for row in rows],
+            total=lambda: _count(where, values),
+        )
 
+    @describe(
+        "createTransaction",
+        "Deposit, withdraw or correct (simulation)",
+        tag="Ledger",
+        body=NewTransaction,
+        answer=TransactionShape,
+        status=201,
+        idempotent=True,
+        refusals=("AGENT_NOT_FOUND", "WALLET_NOT_FOUND", "LEDGER_IMMUTABLE", "INSUFFICIENT_BALANCE"),
+        example={"agentId": "0190a6a0-0000-7000-8000-000000000001", "transactionType": "DEPOSIT", "outputAmount": "10"},
+        links={"Transaction": Link("getTransaction", {"transactionId": "$response.body#/id"})},
+    )
     def post(self, request: Request) -> Response:
         body = read(NewTransaction, request.data)
         agent = owned(request.principal, str(body.agent_id))
@@ -216,12 +272,15 @@ class OneTransaction(Endpoint):
     scopes = {"GET": "transactions"}
     roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
 
+    @describe("getTransaction", "One ledger entry", tag="Ledger", answer=TransactionShape)
     def get(self, request: Request, transaction_id: str) -> Response:
         return Response(transaction_wire(one(request.principal, transaction_id)))
 
+    @describe("updateTransaction", "Refused: entries are never edited", tag="Ledger", status=409, answer=Error)
     def put(self, request: Request, transaction_id: str) -> Response:
         raise self._refusal(request, transaction_id)
 
+    @describe("deleteTransaction", "Refused: entries are never deleted", tag="Ledger", status=409, answer=Error)
     def delete(self, request: Request, transaction_id: str) -> Response:
         raise self._refusal(request, transaction_id)
 
