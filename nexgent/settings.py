@@ -227,6 +227,7 @@ CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 TASK_APPLICATION = "nexgent.celery.app"  # by name: the layers below may not import it
 WS_TOKEN_VERIFIER = "nexgent.accounts.tokens.verify_access"  # noqa: S105  (a dotted path)
 WS_PRINCIPAL_OF_USER = "nexgent.accounts.principals.of_user"
+WS_PRINCIPAL_OF_SESSION = "nexgent.accounts.principals.of_token"
 
 
 def _every(when: float | crontab, task: str, queue: str, *, expires: int) -> dict[str, object]:

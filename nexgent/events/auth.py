@@ -7,6 +7,7 @@ In this order: `?ticket=`, `?token=` (the reference's way; off with WS_QUERY_TOK
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -26,11 +27,14 @@ BEARER = "bearer"  # the subprotocol offered before the token: `new WebSocket(ur
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """Who a socket belongs to and how to ask again. `key` names what a revocation ends (token id or session key)."""
+    """Who a connection belongs to and how to ask again.
+
+    `keys` name what a revocation ends: the token's id and its session's, a page's session key, an API key's id.
+    """
 
     principal: Any
-    way: str  # ticket | token | bearer | session
-    key: str
+    way: str  # ticket | token | bearer | session | key
+    keys: frozenset[str]
     expires_at: datetime | None
     again: Callable[[], Any]  # the principal now; raises Refusal when the credential ended
     agent_id: UUID | None = None  # a ticket may be good for one agent only
@@ -58,16 +62,29 @@ def of_scope(scope: dict[str, Any]) -> Credential | None:
 
 def _of_ticket(ticket: str) -> Credential:
     facts = tickets.redeem_ticket(ticket)
-    user_id = facts.user_id
-    return Credential(
-        _person(user_id), "ticket", f"user:{user_id}", None, lambda: _person(user_id), agent_id=facts.agent_id
-    )
+    again = partial(_signed_in, facts.session_key) if facts.session_key else partial(_of_session_of_tokens, facts)
+    keys = frozenset(filter(None, (facts.session_key, facts.token_jti, facts.session_id)))
+    return Credential(again(), "ticket", keys, None, again, agent_id=facts.agent_id)
 
 
 def _of_token(token: str, *, way: str) -> Credential:
     verify = import_string(settings.WS_TOKEN_VERIFIER)
     principal = verify(token)
-    return Credential(principal, way, str(principal.token_jti), principal.expires_at, lambda: verify(token))
+    return Credential(principal, way, keys_of(principal), principal.expires_at, partial(verify, token))
+
+
+def of_request(principal: Any, *, session_key: str, again: Callable[[], Any]) -> Credential:
+    """The credential of an HTTP request that becomes a stream; `again` authenticates the same request anew."""
+    if principal.kind == "key":
+        return Credential(principal, "key", frozenset({str(principal.key_id)}), None, again)
+    if principal.token_jti is not None:
+        return Credential(principal, "bearer", keys_of(principal), principal.expires_at, again)
+    return Credential(principal, "session", frozenset({session_key}), None, partial(_signed_in, session_key))
+
+
+def keys_of(principal: Any) -> frozenset[str]:
+    """What ends an access token: its own id and that of its session."""
+    return frozenset(str(key) for key in (principal.token_jti, principal.session_id) if key is not None)
 
 
 def _of_session(scope: dict[str, Any]) -> Credential | None:
@@ -83,7 +100,7 @@ def _of_session(scope: dict[str, Any]) -> Credential | None:
         return None
     key = morsel.value
     principal = _signed_in(key)
-    return Credential(principal, "session", key, None, lambda: _signed_in(key))
+    return Credential(principal, "session", frozenset({key}), None, partial(_signed_in, key))
 
 
 def _same_origin(headers: dict[bytes, bytes]) -> bool:
@@ -103,6 +120,19 @@ def _signed_in(session_key: str) -> Any:
     if not user.is_authenticated:
         raise Refusal("AUTHENTICATION_ERROR", "Not signed in.")
     return _person(UUID(str(user.pk)))
+
+
+def _of_session_of_tokens(facts: tickets.Ticket) -> Any:
+    """The person as long as the session lives that asked for the ticket; the access token itself may expire."""
+    principal = import_string(settings.WS_PRINCIPAL_OF_SESSION)(
+        user_id=facts.user_id,
+        jti=UUID(facts.token_jti or str(facts.user_id)),
+        session_id=UUID(facts.session_id) if facts.session_id else None,
+        expires_at=None,
+    )
+    if principal is None:
+        raise Refusal("AUTHENTICATION_ERROR", "The session has ended.")
+    return principal
 
 
 def _person(user_id: UUID) -> Any:

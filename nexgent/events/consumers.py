@@ -5,7 +5,6 @@ Plain ASGI applications: they authenticate, open at one moment of the database, 
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import parse_qs
@@ -17,19 +16,18 @@ from django.db import Error as DatabaseError
 
 from nexgent import clock
 from nexgent.api.wire import stamp
-from nexgent.events import auth, control, hub, limits, registry, selectors
+from nexgent.events import auth, control, hub, registry, selectors
 from nexgent.events.auth import BEARER, Credential
-from nexgent.events.connection import Connection
+from nexgent.events.connection import AgentConnection, Connection
 from nexgent.events.outlet import Outlet
 from nexgent.events.records import RESET, Record, message
 from nexgent.events.streams import Follower
 from nexgent.events.threads import in_thread
-from nexgent.events.transport import Send
+from nexgent.events.transport import Send, SocketWire
 
 logger = logging.getLogger(__name__)
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
-_TEN_SECONDS = 10.0
 
 
 async def agent_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -39,32 +37,14 @@ async def agent_socket(scope: dict[str, Any], receive: Receive, send: Send) -> N
         return
     query = parse_qs(scope.get("query_string", b"").decode("latin1"))
     agent_id = _uuid(query.get("agentId", [str(credential.agent_id)])[0])
-    outlet = Outlet(send)
+    connection = AgentConnection(Outlet(SocketWire(send)), credential, agent_id=agent_id)
     is_meant = credential.agent_id in (None, agent_id)
     is_visible = is_meant and agent_id is not None and await _is_visible(credential, agent_id)
-    connection = Connection(
-        outlet, credential, agent_id=agent_id, is_exclusive=credential.way == "token", has_pings=True
-    )
     if agent_id is None or not is_visible:
         connection.end("Agent not found")
-        await outlet.closed()
         return
-    live = hub.current()
-    if _is_crowded(connection):
-        outlet.close(1013, "Too many connections")
-        await outlet.closed()
-        return
-    live.add(connection)
-    if connection.is_exclusive:
-        control.replaced(agent_id, connection.id)
-    session = _AgentSession(connection, agent_id, _number(query.get("since", [""])[0]))
-    opening = asyncio.create_task(session.open())
-    try:
-        await _listen(receive, session.receive)
-    finally:
-        opening.cancel()
-        live.remove(connection)
-        outlet.stop()
+    session = _AgentSession(connection, agent_id, number(query.get("since", [""])[0]))
+    await _run(connection, session, receive)
 
 
 async def ui_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None:
@@ -76,36 +56,38 @@ async def ui_socket(scope: dict[str, Any], receive: Receive, send: Send) -> None
     if credential is None:
         return
     query = parse_qs(scope.get("query_string", b"").decode("latin1"))
-    outlet = Outlet(send)
-    connection = Connection(outlet, credential, agent_id=None, is_exclusive=False, has_pings=False)
+    connection = Connection(Outlet(SocketWire(send)), credential)
+    only, since = _uuid(query.get("agent", [""])[0]), _places(query.get("since", [""])[0])
+    await _run(connection, _UiSession(connection, only=only, since=since), receive)
+
+
+async def _run(connection: Connection, session: "_AgentSession | _UiSession", receive: Receive) -> None:
+    """Take a seat, open, and listen until the client is gone."""
     live = hub.current()
-    if _is_crowded(connection):
-        outlet.close(1013, "Too many connections")
-        await outlet.closed()
+    if not await live.seat(connection):
+        connection.outlet.close(1013, "Too many connections")
         return
     live.add(connection)
-    session = _UiSession(
-        connection, only=_uuid(query.get("agent", [""])[0]), since=_places(query.get("since", [""])[0])
-    )
+    if connection.is_exclusive:
+        control.replaced(connection.agent_ids[0], connection.id)
     opening = asyncio.create_task(session.open())
     try:
-        await _listen(receive, _ignore)
+        await _listen(receive, connection, session.receive)
     finally:
         opening.cancel()
         live.remove(connection)
-        outlet.stop()
+        connection.outlet.stop()
 
 
 class _AgentSession:
     """What one agent socket says and hears."""
 
-    def __init__(self, connection: Connection, agent_id: UUID, since: int | None) -> None:
+    def __init__(self, connection: AgentConnection, agent_id: UUID, since: int | None) -> None:
         self.connection = connection
         self.outlet = connection.outlet
         self.agent_id = agent_id
         self.since = since
         self.follower = Follower(agent_id, self.outlet, self._reopen)
-        self._heard: list[float] = []
         self._reopening: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
@@ -124,17 +106,14 @@ class _AgentSession:
         if opening.snapshot is not None:
             data = {**opening.snapshot, "timestamp": stamp(clock.now())}
             self.outlet.push(message("initial_data", data, seq=opening.seq))
-        await self.outlet.push_all([record.frame for record in opening.replay])
+        await self.outlet.push_all(record.frame for record in opening.replay)
         hub.current().place(self.follower, seq=opening.seq, held=opening.held)
 
     def _reopen(self) -> None:
         self._reopening = asyncio.create_task(self._start(None))
 
     async def receive(self, text: str | None) -> None:
-        """Answer a client's message; unknown ones are ignored, a flood closes the socket."""
-        if self._is_flood():
-            self.connection.end("Too many messages")
-            return
+        """Answer a client's message; unknown ones are ignored."""
         try:
             body = orjson.loads(text or "")
         except orjson.JSONDecodeError:
@@ -158,12 +137,6 @@ class _AgentSession:
         else:
             self.outlet.push(message("error", {"message": "This connection belongs to another agent"}))
 
-    def _is_flood(self) -> bool:
-        now = time.monotonic()
-        self._heard = [at for at in self._heard if at > now - _TEN_SECONDS]
-        self._heard.append(now)
-        return len(self._heard) > limits.MESSAGES_PER_SECOND * _TEN_SECONDS
-
 
 class _UiSession:
     """The streams of one page."""
@@ -180,7 +153,7 @@ class _UiSession:
         try:
             streams = await in_thread(registry.streams, self.connection.credential.principal)
             chosen = [stream for stream in streams if self.only in (None, stream)]
-            followers = [Follower(stream, self.outlet, self._reset, is_html=True) for stream in chosen]
+            followers = [Follower(stream, self.outlet, self._reset, form=None) for stream in chosen]
             for follower in followers:
                 live.follow(self.connection, follower)
             numbers = await in_thread(selectors.seqs, chosen)
@@ -202,6 +175,9 @@ class _UiSession:
         if records is None:
             records = [Record(stream, seq, RESET, "{}", clock.now())]
         await self.outlet.push_all([text for r in records if (text := await in_thread(registry.html, r))])
+
+    async def receive(self, _: str | None) -> None:
+        """Pages talk to the server by requests, not by the socket."""
 
     def _reset(self) -> None:
         # A page that is a thousand events behind is not worth catching up: the browser reconnects and renders anew.
@@ -233,21 +209,17 @@ async def _is_visible(credential: Credential, agent_id: UUID) -> bool:
         return False
 
 
-def _is_crowded(connection: Connection) -> bool:
-    return not connection.is_exclusive and hub.current().count_of(connection.user_id) >= limits.SOCKETS_PER_PRINCIPAL
-
-
-async def _listen(receive: Receive, on_text: Callable[[str | None], Awaitable[None]]) -> None:
+async def _listen(receive: Receive, connection: Connection, on_text: Callable[[str | None], Awaitable[None]]) -> None:
     while True:
         event = await receive()
         if event["type"] == "websocket.disconnect":
             return
-        if event["type"] == "websocket.receive":
+        if event["type"] != "websocket.receive" or not connection.outlet.is_open:
+            continue
+        if connection.is_flood():
+            connection.end("Too many messages")
+        else:
             await on_text(event.get("text"))
-
-
-async def _ignore(_: str | None) -> None:
-    """Pages talk to the server by requests, not by the socket."""
 
 
 def _uuid(text: str) -> UUID | None:
@@ -257,7 +229,8 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-def _number(text: str) -> int | None:
+def number(text: str) -> int | None:
+    """The number of an event as a client names it; None for anything else."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
@@ -265,7 +238,7 @@ def _places(text: str) -> dict[UUID, int]:
     places = {}
     for part in text.split(",")[:200]:
         stream, _, seq = part.partition(":")
-        stream_id, number = _uuid(stream), _number(seq)
-        if stream_id is not None and number is not None:
-            places[stream_id] = number
+        stream_id, place = _uuid(stream), number(seq)
+        if stream_id is not None and place is not None:
+            places[stream_id] = place
     return places

@@ -17,6 +17,7 @@ from nexgent.events import limits, registry, selectors
 from nexgent.events.connection import Connection
 from nexgent.events.price_board import PriceBoard
 from nexgent.events.records import Record, prices
+from nexgent.events.seats import Seats
 from nexgent.events.streams import Follower, StreamLog
 from nexgent.events.subscription import Subscription
 from nexgent.events.threads import in_thread
@@ -33,7 +34,7 @@ class Hub:
         self.connections: set[Connection] = set()
         self.is_closing = False
         self.board = PriceBoard()
-        self._logs: dict[UUID, StreamLog] = {}
+        self.logs: dict[UUID, StreamLog] = {}
         self._dirty: set[UUID] = set()
         self._read = asyncio.Event()
         self._priced = asyncio.Event()
@@ -41,7 +42,9 @@ class Hub:
         self.subscription = Subscription(
             on_events=self.heard, on_prices=self._hear_prices, on_control=self._hear_control, on_connected=self._recheck
         )
+        self.seats = Seats()
         work: list[Callable[[], Awaitable[None]]] = [self._deliver_events, self._deliver_prices, self._each_second]
+        work.append(self.seats.give_back)
         self._tasks = [asyncio.create_task(self._forever(step)) for step in work]
         self._tasks.append(asyncio.create_task(self.subscription.run()))
         self._healing: set[asyncio.Task[None]] = set()
@@ -52,32 +55,33 @@ class Hub:
         """Know a connection from now on; a newer token socket of an agent closes the older one."""
         self.connections.add(connection)
         if connection.is_exclusive:
-            self._replace(connection.agent_id, connection.id)
+            self._replace(connection.agent_ids[0], connection.id)
 
     def remove(self, connection: Connection) -> None:
         """Forget this connection, and no other: the newcomer that replaced it stays."""
         self.connections.discard(connection)
+        self.seats.leave(connection.id)
         for follower in connection.followers:
-            log = self._logs.get(follower.stream_id)
+            log = self.logs.get(follower.stream_id)
             if log is not None:
                 log.followers.discard(follower)
                 if not log.followers:
-                    del self._logs[follower.stream_id]
+                    del self.logs[follower.stream_id]
                     self.board.forget(follower.stream_id)
         connection.followers.clear()
 
-    def count_of(self, user_id: UUID) -> int:
-        """Open connections of one person in this process."""
-        return sum(connection.user_id == user_id for connection in self.connections)
+    async def seat(self, connection: Connection) -> bool:
+        """Whether the principal may have this connection too; the reference's token sockets are counted by agent."""
+        return connection.is_exclusive or await self.seats.take(connection.credential.principal.name, connection.id)
 
     def follow(self, connection: Connection, follower: Follower) -> None:
         """Listen to the follower's stream; nothing is delivered before `place`."""
         connection.followers.append(follower)
-        self._logs.setdefault(follower.stream_id, StreamLog(follower.stream_id)).followers.add(follower)
+        self.logs.setdefault(follower.stream_id, StreamLog(follower.stream_id)).followers.add(follower)
 
     def place(self, follower: Follower, *, seq: int, held: Iterable[str] = ()) -> None:
         """Deliver what comes behind number `seq`, and the prices of the held mints."""
-        log = self._logs.get(follower.stream_id)
+        log = self.logs.get(follower.stream_id)
         if log is None or follower not in log.followers:
             return  # its socket closed while it opened
         heard = log.newest
@@ -87,13 +91,10 @@ class Hub:
             self._mark([follower.stream_id])
 
     async def close_all(self, *, code: int, reason: str) -> None:
-        """Close every socket with code and reason, refuse new ones, and wait until the close frames are written."""
+        """Close every connection with code and reason and refuse new ones."""
         self.is_closing = True
-        closing = list(self.connections)
-        for connection in closing:
+        for connection in list(self.connections):
             connection.outlet.close(code, reason)
-        if closing:
-            await asyncio.wait([asyncio.create_task(connection.outlet.closed()) for connection in closing], timeout=2)
 
     # -- what is heard ----------------------------------------------------------------------------------------------
 
@@ -101,7 +102,7 @@ class Hub:
         """Note the newest numbers of streams; those nobody follows are ignored."""
         behind = []
         for stream_id, seq in pairs:
-            log = self._logs.get(stream_id)
+            log = self.logs.get(stream_id)
             if log is not None and seq > log.newest:
                 log.newest = seq
                 behind.append(stream_id)
@@ -122,7 +123,7 @@ class Hub:
             self._replace(UUID(facts["agentId"]), UUID(facts["by"]))
             return
         for connection in list(self.connections):
-            if (kind == "revoke" and connection.credential.key == facts["key"]) or (
+            if (kind == "revoke" and facts["key"] in connection.credential.keys) or (
                 kind == "sign_out" and str(connection.user_id) == facts["userId"]
             ):
                 connection.end("Signed out")
@@ -130,11 +131,11 @@ class Hub:
     def _replace(self, agent_id: UUID | None, by: UUID) -> None:
         # By identity and age: two newcomers that hear of each other must not close one another.
         for connection in list(self.connections):
-            if connection.is_exclusive and connection.agent_id == agent_id and connection.id < by:
+            if connection.is_exclusive and agent_id in connection.agent_ids and connection.id < by:
                 connection.outlet.close(1000, "New connection established")
 
     def _recheck(self) -> None:
-        self._mark(self._logs)
+        self._mark(self.logs)
 
     # -- what is delivered ------------------------------------------------------------------------------------------
 
@@ -142,7 +143,7 @@ class Hub:
         await self._read.wait()
         self._read.clear()
         streams, self._dirty = self._dirty, set()
-        logs = [self._logs[stream_id] for stream_id in streams if stream_id in self._logs]
+        logs = [self.logs[stream_id] for stream_id in streams if stream_id in self.logs]
         positions = {log.stream_id: log.last for log in logs if log.last is not None}
         try:
             records = await in_thread(selectors.events_after, positions)
@@ -151,7 +152,7 @@ class Hub:
             raise
         await self._hold_anew(records)
         for record in records:
-            log = self._logs.get(record.stream_id)
+            log = self.logs.get(record.stream_id)
             if log is not None:
                 log.take([record])
         for log in logs:
@@ -168,7 +169,7 @@ class Hub:
         }
         if agents:
             for agent_id, mints in (await in_thread(registry.held_mints, list(agents))).items():
-                if agent_id in self._logs:
+                if agent_id in self.logs:
                     self.board.hold(agent_id, mints)
 
     async def _deliver(self, log: StreamLog) -> None:
@@ -179,11 +180,11 @@ class Hub:
                 self._heal(follower)
                 continue
             for record in records:
-                text = await _html(record) if follower.is_html else record.frame
+                html = await _html(record) if follower.form is None else ""
                 if follower.cursor != record.seq - 1:
                     break  # another turn was faster
                 follower.cursor = record.seq
-                if text:
+                if text := html if follower.form is None else follower.form.event(record):
                     follower.outlet.push(text)
                 sent += 1
                 if sent % _YIELD_EVERY == 0:
@@ -206,7 +207,9 @@ class Hub:
         if records is None:
             follower.reopen()
             return
-        await follower.outlet.push_all([await _html(r) if follower.is_html else r.frame for r in records])
+        form = follower.form
+        texts = [await _html(record) for record in records] if form is None else map(form.event, records)
+        await follower.outlet.push_all(texts)
         follower.cursor = seq
         self._mark([follower.stream_id])
 
@@ -218,7 +221,7 @@ class Hub:
         self._priced.clear()
         sent = 0
         for agent_id, at, rows in self.board.due(time.monotonic()):
-            log = self._logs.get(agent_id)
+            log = self.logs.get(agent_id)
             if log is None:
                 continue
             text = prices(rows, at)
@@ -226,7 +229,11 @@ class Hub:
             if any(follower.is_html for follower in log.followers):
                 html = await in_thread(registry.price_html, agent_id, {mint: (sol, usd) for mint, sol, usd in rows})
             for follower in list(log.followers):
-                follower.outlet.price(agent_id, html if follower.is_html else text)
+                form = follower.form
+                if form is None:
+                    follower.outlet.price(agent_id, html)
+                elif form.prices is not None:
+                    follower.outlet.price(agent_id, form.prices(text))
                 sent += 1
                 if sent % _YIELD_EVERY == 0:
                     await asyncio.sleep(0)
@@ -235,9 +242,10 @@ class Hub:
         await asyncio.sleep(limits.HEAL_SECONDS)
         for connection in list(self.connections):
             connection.check()
-        if self._logs:
-            self.heard((await in_thread(selectors.seqs, list(self._logs))).items())
-            self._mark([log.stream_id for log in self._logs.values() if log.is_behind])
+        await self.seats.renew()
+        if self.logs:
+            self.heard((await in_thread(selectors.seqs, list(self.logs))).items())
+            self._mark([log.stream_id for log in self.logs.values() if log.is_behind])
 
     async def _forever(self, step: Callable[[], Awaitable[None]]) -> None:
         name = step.__name__
@@ -271,10 +279,15 @@ def current() -> Hub:
 
 
 def state() -> dict[str, int | bool]:
-    """For health: connections of this process, and whether the Valkey subscription stands."""
+    """For health: connections, followed streams and seats of this process, and whether the subscription stands."""
     if _hub is None:
-        return {"connections": 0, "subscribed": True}
-    return {"connections": len(_hub.connections), "subscribed": _hub.subscription.is_connected}
+        return {"connections": 0, "streams": 0, "seats": 0, "subscribed": True}
+    return {
+        "connections": len(_hub.connections),
+        "streams": len(_hub.logs),
+        "seats": len(_hub.seats),
+        "subscribed": _hub.subscription.is_connected,
+    }
 
 
 async def close_all(code: int = 1000, reason: str = "Server shutdown") -> None:

@@ -39,6 +39,17 @@ class Record:
         return _text({"type": self.type, "data": data, "seq": self.seq, "timestamp": stamp(self.at)})
 
 
+def sse(event: str, data: str, *, place: str = "") -> str:
+    """A server-sent event; `place` is what the client comes back with as `Last-Event-ID`. `data` is one line."""
+    head = f"id: {place}\n" if place else ""
+    return f"{head}event: {event}\ndata: {data}\n\n"
+
+
+def sse_place(place: str) -> str:
+    """Moves the client's `Last-Event-ID` on without an event."""
+    return f"id: {place}\n\n"
+
+
 def message(kind: str, data: dict[str, Any] | None = None, *, seq: int | None = None) -> str:
     """A message of the socket protocol that is no event."""
     body: dict[str, Any] = {"type": kind}

@@ -13,15 +13,34 @@ from nexgent.events.outlet import Outlet
 from nexgent.events.records import Record
 
 
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How a follower wants its stream written; `prices` turns the JSON message of a batch into text, None: no prices.
+
+    `event` is called when the event's turn has come and no other text is sent before it.
+    """
+
+    event: Callable[[Record], str]
+    prices: Callable[[str], str] | None
+
+
+FRAMES = Form(lambda record: record.frame, lambda text: text)
+"""The JSON messages of the agent socket."""
+
+
 @dataclass(eq=False, slots=True)
 class Follower:
-    """One socket's place in one stream. `cursor` is the last number it was sent; None while it opens."""
+    """One client's place in one stream. `cursor` is the last number it was sent; None while it opens."""
 
     stream_id: UUID
     outlet: Outlet
     reopen: Callable[[], None]  # called when events it needs are no longer kept
-    is_html: bool = False
+    form: Form | None = FRAMES  # None: HTML, which is rendered beside the event loop
     cursor: int | None = None
+
+    @property
+    def is_html(self) -> bool:
+        return self.form is None
 
 
 @dataclass(eq=False, slots=True)

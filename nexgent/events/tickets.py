@@ -17,19 +17,31 @@ _PREFIX = "nexgent:ws-ticket:"
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
+    """Whose it is, for which agent, and the session that asked for it, which ends what the ticket opened."""
+
     user_id: UUID
     agent_id: UUID | None
+    session_key: str = ""  # of a page
+    token_jti: str = ""
+    session_id: str = ""  # of tokens
 
 
-def issue_ticket(principal: Any, agent_id: UUID | None = None) -> str:
+def issue_ticket(principal: Any, agent_id: UUID | None = None, *, session_key: str = "") -> str:
     """A new ticket for a person; the caller has checked that the agent is visible to them.
 
+    `session_key` names the page's session when the principal has no token.
     Raises Refusal: AUTHORIZATION_ERROR for an API key, DEPENDENCY_DOWN without Valkey.
     """
     if principal.kind != "user":
         raise Refusal("AUTHORIZATION_ERROR", "A ticket is for a person; a key cannot open a socket.")
     ticket = secrets.token_urlsafe(32)
-    body = {"userId": str(principal.user.pk), "agentId": None if agent_id is None else str(agent_id)}
+    body = {
+        "userId": str(principal.user.pk),
+        "agentId": _text(agent_id),
+        "sessionKey": "" if principal.token_jti else session_key,
+        "tokenJti": _text(principal.token_jti),
+        "sessionId": _text(principal.session_id),
+    }
     try:
         with bell.connect() as valkey:
             valkey.set(_key(ticket), orjson.dumps(body), ex=limits.TICKET_SECONDS)
@@ -48,7 +60,17 @@ def redeem_ticket(ticket: str) -> Ticket:
     if body is None:
         raise Refusal("AUTHENTICATION_ERROR", "The ticket is not valid, was used or has expired.")
     facts = orjson.loads(body)
-    return Ticket(UUID(facts["userId"]), UUID(facts["agentId"]) if facts["agentId"] else None)
+    return Ticket(
+        user_id=UUID(facts["userId"]),
+        agent_id=UUID(facts["agentId"]) if facts["agentId"] else None,
+        session_key=facts["sessionKey"],
+        token_jti=facts["tokenJti"],
+        session_id=facts["sessionId"],
+    )
+
+
+def _text(key: UUID | None) -> str:
+    return "" if key is None else str(key)
 
 
 def _key(ticket: str) -> str:

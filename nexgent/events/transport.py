@@ -1,27 +1,34 @@
-"""What ASGI does not tell: how much a socket has not taken yet, and the reason of a close.
+"""The last step to a client: daphne's protocols behind the ASGI `send`, written to at once and without a task.
 
-daphne's `send` returns at once and buffers without limit, and its close drops the reason (and refuses codes such as
-1008). Both are one step away, at the autobahn protocol behind the `send` callable: Twisted pauses a registered
-producer when more than 64 KiB wait and resumes it when all is written. Other servers wait inside `send`, which the
-outlet notices by itself.
+ASGI does not tell how much a client has not taken yet nor the reason of a close, and daphne's `send` buffers without
+limit. Twisted knows: it pauses a registered producer when more than 64 KiB wait and resumes it when all is written. A
+`Wire` is one client: a WebSocket, whose frames are built once for all sockets that get the same text, or an HTTP
+answer that is a stream of events.
 """
 
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 _REASON_BYTES = 123  # RFC 6455: a control frame carries at most 125 bytes, two of them the code
+_FINAL_TEXT = 0x81
 
 
-def protocol_behind(send: Send) -> Any:
-    """daphne's WebSocket protocol that this `send` writes to; None under another server."""
-    if isinstance(send, partial) and send.args and hasattr(send.args[0], "sendCloseFrame"):
-        return send.args[0]
-    return None
+class Wire(Protocol):
+    """Where the texts of one client go. All methods belong to the event loop's thread."""
+
+    def watch(self, *, on_pause: Callable[[], None], on_resume: Callable[[], None]) -> None:
+        """Call `on_pause` when 64 KiB wait for the client and `on_resume` when all is written."""
+
+    def write(self, text: str) -> None:
+        """Send a text; nothing when the client is gone."""
+
+    def close(self, *, code: int, reason: str) -> None:
+        """End the connection; the codes are those of WebSockets."""
 
 
 @implementer(IPushProducer)
@@ -38,19 +45,77 @@ def _nothing() -> None:
     """A lost connection has no pressure."""
 
 
-def watch_pressure(send: Send, *, on_pause: Callable[[], None], on_resume: Callable[[], None]) -> None:
-    """Call `on_pause` when 64 KiB wait for the client and `on_resume` when all is written; nothing elsewhere."""
-    protocol = protocol_behind(send)
-    if protocol is not None and protocol.transport is not None:
-        protocol.unregisterProducer()  # the HTTP channel that the upgrade left behind
-        protocol.registerProducer(_Pressure(on_pause, on_resume), True)
+class SocketWire:
+    """An accepted WebSocket of daphne."""
+
+    _last: tuple[str, bytes] = ("", b"")
+    """The newest text and its frame: a text goes to all sockets of an agent one after the other."""
+
+    def __init__(self, send: Send) -> None:
+        self._protocol = _behind(send)
+
+    def watch(self, *, on_pause: Callable[[], None], on_resume: Callable[[], None]) -> None:
+        if self._protocol.transport is not None:
+            self._protocol.unregisterProducer()  # the HTTP channel that the upgrade left behind
+            self._protocol.registerProducer(_Pressure(on_pause, on_resume), True)
+
+    def write(self, text: str) -> None:
+        protocol = self._protocol
+        if protocol.state != protocol.STATE_OPEN:
+            return
+        known, frame = SocketWire._last
+        if known is not text:
+            frame = _frame(text)
+            SocketWire._last = (text, frame)
+        if protocol.send_queue:  # something is being written in parts: behind it
+            protocol.sendMessage(text.encode(), False)
+        else:
+            protocol.transport.write(frame)
+
+    def close(self, *, code: int, reason: str) -> None:
+        if self._protocol.state == self._protocol.STATE_OPEN:
+            text = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
+            self._protocol.sendCloseFrame(code=code, reasonUtf8=text.encode(), isReply=False)
 
 
-async def close(send: Send, *, code: int, reason: str) -> None:
-    """Close an accepted socket with code and reason."""
-    protocol = protocol_behind(send)
-    if protocol is None:
-        await send({"type": "websocket.close", "code": code, "reason": reason})
-    elif protocol.state == protocol.STATE_OPEN:
-        text = reason.encode()[:_REASON_BYTES].decode(errors="ignore")
-        protocol.sendCloseFrame(code=code, reasonUtf8=text.encode(), isReply=False)
+class StreamWire:
+    """An HTTP answer of daphne that has begun; a close ends it."""
+
+    def __init__(self, send: Send) -> None:
+        self._request = _behind(send)
+
+    def watch(self, *, on_pause: Callable[[], None], on_resume: Callable[[], None]) -> None:
+        if self._is_open():
+            self._request.registerProducer(_Pressure(on_pause, on_resume), True)
+
+    def write(self, text: str) -> None:
+        if self._is_open():
+            self._request.write(text.encode())
+
+    def close(self, *, code: int, reason: str) -> None:
+        if self._is_open():
+            self._request.unregisterProducer()
+            self._request.handle_reply({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _is_open(self) -> bool:
+        return not self._request.finished and self._request.channel is not None
+
+
+def _behind(send: Send) -> Any:
+    """The protocol that daphne's `send` writes to."""
+    if not isinstance(send, partial) or not send.args:
+        raise TypeError("live connections need daphne: start the web process with manage.py web")
+    return send.args[0]
+
+
+def _frame(text: str) -> bytes:
+    """A whole text message as RFC 6455 puts it on the wire: final, unmasked, uncompressed."""
+    payload = text.encode()
+    size = len(payload)
+    if size < 126:
+        head = bytes((_FINAL_TEXT, size))
+    elif size < 65_536:
+        head = bytes((_FINAL_TEXT, 126)) + size.to_bytes(2, "big")
+    else:
+        head = bytes((_FINAL_TEXT, 127)) + size.to_bytes(8, "big")
+    return head + payload

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from django.utils.module_loading import import_string
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
@@ -53,7 +53,7 @@ def who() -> Someone:
 
 
 def sign_in(who: Someone) -> str:
-    store = SessionStore()
+    store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")()
     store[SESSION_KEY] = str(who.user.pk)
     store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     store[HASH_SESSION_KEY] = who.user.get_session_auth_hash()

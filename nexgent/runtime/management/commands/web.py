@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.urls import get_resolver
 
+from nexgent.events import hub
 from nexgent.runtime import presence, startup
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         _ = get_resolver().url_patterns  # every route imported now, not by the first visitor
         web = server.build(application, host=host, port=port)
         startup.end()
-        presence.announce(lambda: {"sockets": len(web.sockets())})
+        presence.announce(lambda: {"sockets": len(web.sockets()), **hub.state()})
         web.run()
         if web.failure:
             raise CommandError(f"The web server cannot listen on {host}:{port}: {web.failure}")
