@@ -1,0 +1,171 @@
+"""Every case of the contract against the real stack: Django, PostgreSQL, Valkey."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from nexgent import clock
+from tests.contract import golden
+from tests.contract.cases import Case, filled, url_of
+from tests.contract.collected import everything
+from tests.contract.table import rows, served
+from tests.contract.world import World, needs_commits
+from tests.integration.api_client import ADDRESSES
+from trading.engine import leases
+from trading.engine.executor import execute
+from trading.models import Side
+
+CASES = everything()
+ERROR_FIELDS = ["error", "code", "details", "requestId"]
+
+
+def is_committed(case: Case) -> bool:
+    return case.committed or needs_commits(case.names) or any(is_committed(first) for first in case.first)
+
+
+ROLLED_BACK = [case for case in CASES if not is_committed(case)]
+COMMITTED = [case for case in CASES if is_committed(case)]
+
+
+@contextmanager
+def sales(*, are_made: bool) -> Iterator[None]:
+    """Sells what is planned, as an exits process does."""
+    end = threading.Event()
+
+    def sell() -> None:
+        while not end.wait(0.02):
+            for order_id in leases.claim(Side.SELL, most=10, at=clock.now()):
+                execute(order_id, leases.OWNER)
+        connection.close()
+
+    thread = threading.Thread(target=sell)
+    if are_made:
+        thread.start()
+    try:
+        yield
+    finally:
+        end.set()
+        if are_made:
+            thread.join()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("case", ROLLED_BACK, ids=lambda case: case.id)
+def test_case(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run(case, World(settings, monkeypatch))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("case", COMMITTED, ids=lambda case: case.id)
+def test_case_that_trades(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sales(are_made=case.is_sold):
+        run(case, World(settings, monkeypatch))
+
+
+def run(case: Case, world: World) -> None:
+    for name in case.uses:
+        assert world[name]
+    if case.given is not None:
+        case.given(world)
+    for first in case.first:
+        answer = send(first, world)
+        assert answer.status_code == first.status, answer.content
+    if case.between is not None:
+        case.between(world)
+    answers = [send(case, world) for _ in range(case.repeat)]
+    verify(case, world, answers[-1])
+
+
+def send(case: Case, world: World) -> Any:
+    """The request itself; `repeat` requests of one case share the client and so the address."""
+    client = world.client(case.who)
+    url = url_of(case, world)
+    headers = {**client.headers, **filled(dict(case.headers), world)}
+    query = {name: str(item) for name, item in filled(dict(case.query), world).items()}
+    body = filled(case.body, world)
+    if case.method == "GET":
+        return client.client.get(url, query, headers=headers)
+    data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else b""
+    content_type = headers.pop("Content-Type", "application/json")
+    return getattr(client.client, case.method.lower())(
+        url, data, content_type=content_type, headers=headers, query_params=query
+    )
+
+
+def verify(case: Case, world: World, answer: Any) -> None:
+    assert answer.status_code == case.status, golden.text_of(answer)
+    if case.status >= 400 and answer.headers.get("Content-Type", "").startswith("application/json"):
+        verify_error(case, answer)
+    elif case.golden and case.status not in (204, 301, 302):
+        golden.compare(case, answer)
+    if case.check is not None:
+        case.check(world, answer)
+
+
+def verify_error(case: Case, answer: Any) -> None:
+    """The one shape of errors, the code, and the fields that a wrong body must name."""
+    body = answer.json()
+    if "status" in body or "ready" in body:  # health answers with what it found
+        return
+    assert list(body)[:4] == ERROR_FIELDS
+    assert body["error"]
+    assert body["code"] == body["code"].upper()
+    assert body["requestId"] == answer.headers["X-Request-Id"]
+    if case.code:
+        assert body["code"] == case.code
+    if body["code"] == "VALIDATION_ERROR":
+        assert body["success"] is False
+        named = [error["field"] for error in body["details"]["errors"]]
+        assert set(case.fields) <= set(named), named
+    if answer.status_code == 429:
+        assert 1 <= body["retryAfter"] <= 60
+        assert answer.headers["Retry-After"] == str(body["retryAfter"])
+
+
+def test_every_route_of_the_product_is_in_the_table_and_the_other_way_round() -> None:
+    assert sorted(served()) == sorted(rows())
+
+
+def test_every_promised_status_has_a_case() -> None:
+    tested = {(case.route, case.status) for case in CASES}
+    missing = [
+        f"{row.route} {status}"
+        for row in rows().values()
+        for status in row.statuses
+        if not row.pending and (row.route, status) not in tested
+    ]
+
+    assert missing == []
+
+
+def test_every_case_is_about_a_promised_status() -> None:
+    table = rows()
+    unknown = [case.id for case in CASES if case.route not in table or case.status not in table[case.route].statuses]
+
+    assert unknown == []
+
+
+def test_every_golden_file_belongs_to_a_case() -> None:
+    wanted = {golden.file_of(case).name for case in CASES if case.golden and case.status < 300}
+
+    assert sorted(file.name for file in golden.FOLDER.glob("*.json") if file.name not in wanted) == []
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("path", sorted({route.split(" ", 1)[1] for route in rows()}))
+def test_a_method_that_a_route_does_not_have_is_405(path: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    has = {route.split(" ", 1)[0] for route in rows() if route.split(" ", 1)[1] == path}
+    case = Case(f"GET {path}", 405)
+    url = case.template.replace(":signalId", "1").replace(":number", "1")
+    client = Client(REMOTE_ADDR=next(ADDRESSES))
+    owner = World(settings, monkeypatch).owner
+
+    for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE"} - has):
+        answer = getattr(client, method.lower())(url, headers=owner.headers)
+        assert answer.status_code == 405, method
