@@ -72,6 +72,7 @@ ALLOWED_HOSTS += [host for host in (_public.hostname, ENV.host) if host and host
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if PUBLIC_URL else []
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SESSION_COOKIE_NAME = "nexgent_session"
+SESSION_ENGINE = "nexgent.accounts.session_store"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -100,6 +101,8 @@ INSTALLED_APPS = [
     "rest_framework",
     "django_htmx",
     "django_celery_beat",
+    "allauth.account",  # the second factors below rest on it; its own pages are not routed
+    "allauth.mfa",
     "nexgent.accounts",
     "nexgent.api",
     "nexgent.events",
@@ -113,6 +116,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "nexgent.api.middleware.RequestId",
+    "nexgent.accounts.audit.Audited",
     "django.middleware.security.SecurityMiddleware",
     "nexgent.api.cors.Cors",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -123,7 +127,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "nexgent.accounts.sessions.SessionSeen",
     "nexgent.web.access.OwnPassword",
+    "nexgent.web.access.AdminActions",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -134,6 +141,15 @@ ASGI_APPLICATION = "nexgent.asgi.application"
 AUTH_USER_MODEL = "accounts.User"
 LOGIN_URL, LOGIN_REDIRECT_URL = "sign_in", "portfolio"
 AUTHENTICATION_BACKENDS = ["nexgent.accounts.authentication.EmailBackend"]
+# Second factors: their tables and cryptography are allauth's, flows and pages ours (`nexgent.accounts.factors`).
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+MFA_ADAPTER = "nexgent.accounts.mfa.Adapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

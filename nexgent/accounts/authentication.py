@@ -9,7 +9,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
-from nexgent.accounts import principals, services, tokens
+from nexgent import clock
+from nexgent.accounts import keys, principals, services, sessions, tokens
 from nexgent.accounts.models import User
 from nexgent.accounts.principals import Principal
 from nexgent.api.addresses import client_address
@@ -33,20 +34,29 @@ class Credentials(BaseAuthentication):
     def _principal(self, request: Any) -> Principal | None:
         key = request.META.get("HTTP_X_API_KEY")
         if key is not None:
-            return _of_key(key.strip())
+            return _of_key(key.strip(), request)
         kind, _, credential = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
         credential = credential.strip()
         if kind.lower() == "bearer" and credential:
-            return _of_key(credential) if credential.startswith(KEY_PREFIX) else tokens.verify_access(credential)
+            return _of_key(credential, request) if credential.startswith(KEY_PREFIX) else _of_token(credential)
         if kind:
             raise tokens.refused("Use a Bearer token or an API key.")
         return _of_session(request)
 
 
-def _of_key(raw: str) -> Principal:
+def _of_token(token: str) -> Principal:
+    principal = tokens.verify_access(token)
+    is_noted = principal.used_at is not None and clock.now() - principal.used_at < sessions.USE_WRITTEN
+    if principal.session_id is not None and not is_noted:
+        sessions.seen_token(principal.session_id)
+    return principal
+
+
+def _of_key(raw: str, request: Any) -> Principal:
     principal = principals.of_key(raw) if len(raw) in KEY_LENGTHS and raw.startswith(KEY_PREFIX) else None
     if principal is None:
         raise tokens.refused("The API key is not valid.")
+    keys.admit(principal, client_address(request))
     return principal
 
 
@@ -56,7 +66,7 @@ def _of_session(request: Any) -> Principal | None:
         return None
     # A page's script sends the CSRF token; a foreign site's form cannot.
     SessionAuthentication().enforce_csrf(request)
-    return principals.of_user(user.pk)
+    return principals.of_user(user.pk, proved_at=sessions.proved_at(request._request.session))
 
 
 class EmailBackend(ModelBackend):

@@ -1,4 +1,7 @@
-"""Who may act: users, their workspaces and API keys. Every owned row of the product carries a `workspace_id`."""
+"""Who may act: users, their workspaces and API keys. Every owned row of the product carries a `workspace_id`.
+
+What opens and ends their sessions, and the letters they get, stands in `credentials.py`.
+"""
 
 from typing import Any
 
@@ -7,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from nexgent.ids import uuid7
+from nexgent.rows import UnitsField
 
 
 class Role(models.TextChoices):
@@ -36,6 +40,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     must_change_password = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
+    chosen_workspace = models.ForeignKey("Workspace", models.SET_NULL, null=True, blank=True, related_name="+")
+    """Where the user acts, of the workspaces they are a member of; empty: the first one."""
 
     USERNAME_FIELD = "email"
     objects = UserManager()
@@ -70,7 +76,10 @@ class Membership(models.Model):
 
 
 class ApiKey(models.Model):
-    """A bot's credential: shown once, stored as SHA-256; its prefix stays readable."""
+    """A bot's credential: shown once, stored as SHA-256; its prefix stays readable.
+
+    After a rotation the secret before it stays good until `previous_until`. Empty limits mean none.
+    """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     workspace = models.ForeignKey(Workspace, models.PROTECT, related_name="api_keys")
@@ -81,58 +90,43 @@ class ApiKey(models.Model):
     scopes = models.JSONField(default=list)
     created_at = models.DateTimeField(auto_now_add=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    previous_hash = models.CharField(max_length=64, null=True, blank=True)
+    previous_until = models.DateTimeField(null=True, blank=True)
+    addresses = models.JSONField(default=list, blank=True)
+    """Networks (CIDR) it may be used from; empty: from anywhere."""
+    spend_limit_lamports = UnitsField(null=True, blank=True)
+    """Per UTC day, over all entries that its signals lead to."""
+    rate_per_minute = models.IntegerField(null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["key_hash"], name="api_key_hash")]
+        constraints = [
+            models.UniqueConstraint(fields=["key_hash"], name="api_key_hash"),
+            models.UniqueConstraint(fields=["previous_hash"], name="api_key_previous_hash"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.name} ({self.prefix}…)"
 
 
-class LoginGuard(models.Model):
-    """Failed sign-ins of one e-mail from one address, known or not; counted by one atomic statement per attempt."""
+class KeyUse(models.Model):
+    """When a key was last used, and from where; written once a minute. Its own row: the audit trail follows the key."""
 
-    key = models.UUIDField(primary_key=True)
-    email = models.CharField(max_length=255)
-    address = models.CharField(max_length=45)
-    failures = models.IntegerField(default=0)
-    locked_until = models.DateTimeField(null=True, blank=True)
-    at = models.DateTimeField(db_index=True)
+    key = models.OneToOneField(ApiKey, models.CASCADE, primary_key=True, related_name="use")
+    at = models.DateTimeField()
+    address = models.CharField(max_length=45, blank=True)
 
     def __str__(self) -> str:
-        return f"{self.email} from {self.address}"
+        return f"{self.key_id} at {self.at}"
 
 
-class TokenSession(models.Model):
-    """A stored API session: the refresh token's id (jti); dies on logout, password change or revoke-all.
+class KeySpend(models.Model):
+    """What the signals of a key with a spend limit have committed on one UTC day."""
 
-    A rotating session gives a new refresh token with every use; the one before it stays good for 20 s, so that
-    parallel calls of one client do not end the session, and ends it afterwards: it was stolen.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    user = models.ForeignKey(User, models.CASCADE, related_name="token_sessions")
-    jti = models.UUIDField()
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField()
-    revoked_at = models.DateTimeField(null=True, blank=True)
-    is_rotating = models.BooleanField(default=False)
-    lifetime_seconds = models.IntegerField(default=86_400)
-    previous_jti = models.UUIDField(null=True, blank=True)
-    rotated_at = models.DateTimeField(null=True, blank=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["jti"], name="token_session_jti")]
-
-    def __str__(self) -> str:
-        return f"session {self.id}"
-
-
-class RevokedToken(models.Model):
-    """An access token that was ended before its time (logout)."""
-
-    jti = models.UUIDField(primary_key=True)
-    expires_at = models.DateTimeField(db_index=True)
+    pk = models.CompositePrimaryKey("key_id", "day")
+    key = models.ForeignKey(ApiKey, models.CASCADE, db_index=False, related_name="spends")
+    day = models.DateField()
+    lamports = UnitsField(default=0)
 
 
 class AgentGrant(models.Model):
@@ -180,3 +174,34 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.object_id} {self.action}"
+
+
+from nexgent.accounts.credentials import (  # noqa: E402  (models of the same app, in a file of their own)
+    Invitation,
+    Letter,
+    LoginGuard,
+    MailedLink,
+    PageSession,
+    RevokedToken,
+    TokenSession,
+)
+
+__all__ = [
+    "AgentGrant",
+    "ApiKey",
+    "AuditEntry",
+    "Invitation",
+    "KeySpend",
+    "KeyUse",
+    "Letter",
+    "LoginGuard",
+    "MailedLink",
+    "Membership",
+    "PageSession",
+    "RevokedToken",
+    "Role",
+    "TokenSession",
+    "User",
+    "UserManager",
+    "Workspace",
+]

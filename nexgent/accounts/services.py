@@ -1,10 +1,5 @@
-"""Use cases of accounts: users with their workspace, sign-in with its lock, passwords, API keys."""
+"""Use cases of accounts: users with their workspace, sign-in with its lock, passwords. Keys stand in `keys.py`."""
 
-import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.hashers import make_password
@@ -13,40 +8,27 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
-from nexgent import clock
-from nexgent.accounts import tokens
-from nexgent.accounts.models import ApiKey, LoginGuard, Membership, Role, User, Workspace
-from nexgent.accounts.principals import SCOPES, key_hash
-from nexgent.api.wire import stamp
-from nexgent.errors import InvalidInput, NotFound, Refusal
-from nexgent.ids import key_uuid
+from nexgent.accounts import sessions
+from nexgent.accounts.guards import Guard
+from nexgent.accounts.keys import NewKey, api_key_create, api_key_revoke
+from nexgent.accounts.models import Membership, Role, User, Workspace
+from nexgent.errors import InvalidInput, Refusal
 
-FAILURES_MAX = 5
-LOCK = timedelta(minutes=15)
+__all__ = [
+    "NewKey",
+    "api_key_create",
+    "api_key_revoke",
+    "authenticate",
+    "create_first_admin",
+    "email_fold",
+    "has_administrator",
+    "password_change",
+    "password_check",
+    "password_set",
+    "user_create",
+]
 PASSWORD_LENGTH_MAX = 128
 _FIRST_ADMIN_LOCK = 0x6E65_7867_656E_7401
-
-# Counted before the password is looked at, so that parallel guesses cannot share one count. A lock that ended starts
-# the count anew.
-_COUNT_ATTEMPT = """
-INSERT INTO accounts_loginguard AS g (key, email, address, failures, locked_until, at)
-VALUES (%(key)s, %(email)s, %(address)s, 1, NULL, %(now)s)
-ON CONFLICT (key) DO UPDATE SET
-    failures = CASE WHEN g.locked_until <= %(now)s THEN 1 ELSE g.failures + 1 END,
-    locked_until = CASE WHEN g.locked_until <= %(now)s THEN NULL
-                        WHEN g.locked_until IS NOT NULL THEN g.locked_until
-                        WHEN g.failures + 1 >= %(most)s THEN %(until)s END,
-    at = %(now)s
-RETURNING failures, locked_until
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class NewKey:
-    """`raw` is shown once and never stored."""
-
-    key: ApiKey
-    raw: str
 
 
 def email_fold(email: str) -> str:
@@ -113,91 +95,45 @@ def authenticate(*, email: str, password: str, address: str) -> User:
     Raises `Refusal` AUTHENTICATION_ERROR, or ACCOUNT_LOCKED (423) with `lockedUntil` from the fifth failure of this
     e-mail from this address on, for unknown e-mails too and in the same time.
     """
-    email, now = email_fold(email)[:255], clock.now()
-    failures, locked_until = _attempt(email, address, now)
-    if failures > FAILURES_MAX and locked_until is not None:
-        raise _locked(locked_until)
+    email = email_fold(email)[:255]
+    guard = Guard("login", email, address)
+    guard.admit()
     user = User.objects.filter(email=email).first()
     if user is None:
         make_password(password)  # as slow as a comparison
     elif user.check_password(password) and user.is_active:
-        LoginGuard.objects.filter(key=_guard_key(email, address)).delete()
+        guard.forget()
         return user
-    if locked_until is not None:
-        raise _locked(locked_until)
-    raise Refusal("AUTHENTICATION_ERROR", "The e-mail or the password is wrong.")
+    raise guard.fail(Refusal("AUTHENTICATION_ERROR", "The e-mail or the password is wrong."))
 
 
-def _attempt(email: str, address: str, now: datetime) -> tuple[int, datetime | None]:
-    values: dict[str, Any] = {
-        "key": _guard_key(email, address),
-        "email": email,
-        "address": address[:45],
-        "now": now,
-        "until": now + LOCK,
-        "most": FAILURES_MAX,
-    }
-    with connection.cursor() as cursor:
-        cursor.execute(_COUNT_ATTEMPT, values)
-        failures, locked_until = cursor.fetchone()
-    return failures, locked_until
+def password_change(*, user_id: UUID, current: str, new: str, page_key: str | None = None) -> None:
+    """Set a new password and end all other sessions; `page_key` is the page session that goes on.
+
+    Raises `InvalidInput` when the current password is wrong or the new one is too weak, `Refusal` ACCOUNT_LOCKED after
+    five wrong ones.
+    """
+    guard = Guard("password", str(user_id))
+    guard.admit()
+    user = User.objects.get(id=user_id)
+    if not user.check_password(current):
+        raise guard.fail(InvalidInput({"currentPassword": "is wrong"}))
+    guard.forget()
+    if current == new:
+        raise InvalidInput({"password": "must differ from the current one"})
+    password_set(user_id=user_id, new=new, page_key=page_key)
 
 
-def _guard_key(email: str, address: str) -> UUID:
-    return key_uuid(f"login|{email}|{address[:45]}")
+def password_set(*, user_id: UUID, new: str, page_key: str | None = None) -> User:
+    """Set a password without asking for the current one, and end all sessions but that page session.
 
-
-def _locked(until: datetime) -> Refusal:
-    return Refusal(
-        "ACCOUNT_LOCKED", "Too many failed sign-ins. Try again later.", details={"lockedUntil": stamp(until)}
-    )
-
-
-def password_change(*, user_id: UUID, current: str, new: str) -> None:
-    """Set a new password and end all API sessions (pages are signed out by the changed hash).
-
-    Raises `InvalidInput` when the current password is wrong or the new one is too weak.
+    Raises `InvalidInput` when it is too weak.
     """
     with transaction.atomic():
         user = User.objects.select_for_update(no_key=True).get(id=user_id)
-        if not user.check_password(current):
-            raise InvalidInput({"currentPassword": "is wrong"})
         password_check(new, email=user.email)
-        if current == new:
-            raise InvalidInput({"password": "must differ from the current one"})
         user.set_password(new)
         user.must_change_password = False
         user.save(update_fields=["password", "must_change_password"])
-        tokens.revoke_all(user.id)
-
-
-def api_key_create(*, user_id: UUID, workspace_id: UUID, name: str, scopes: Sequence[str]) -> NewKey:
-    """A new key: `nex_` and 24 random bytes. Raises `InvalidInput` for a bad name or unknown scopes."""
-    name = name.strip()
-    if not 1 <= len(name) <= 100:
-        raise InvalidInput({"name": "must be 1 to 100 characters"})
-    unknown = sorted(set(scopes) - set(SCOPES))
-    if not scopes or unknown:
-        raise InvalidInput({"scopes": f"must be one or more of {', '.join(SCOPES)}"})
-    raw = "nex_" + secrets.token_urlsafe(24)
-    key = ApiKey.objects.create(
-        user_id=user_id,
-        workspace_id=workspace_id,
-        name=name,
-        prefix=raw[:8],
-        key_hash=key_hash(raw),
-        scopes=list(dict.fromkeys(scopes)),
-    )
-    return NewKey(key, raw)
-
-
-def api_key_revoke(*, workspace_id: UUID, key_id: UUID) -> None:
-    """End a key at once. Raises `NotFound`."""
-    alive = ApiKey.objects.filter(id=key_id, workspace_id=workspace_id, revoked_at=None)
-    if not alive.update(revoked_at=clock.now()):
-        raise NotFound("api_key")
-
-
-def login_guards_sweep(*, now: datetime) -> int:
-    """Delete counters that nobody touched for a day; returns how many went."""
-    return LoginGuard.objects.filter(at__lt=now - timedelta(days=1)).delete()[0]
+        sessions.end_all(user_id, except_page=page_key)
+    return user

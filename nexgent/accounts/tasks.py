@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from nexgent import clock
-from nexgent.accounts import services, tokens
+from nexgent.accounts import guards, sessions, tokens
 from nexgent.api import idempotency
 
 
@@ -12,5 +12,6 @@ def sweep() -> None:
     """Delete what is past its time: sessions, revocations, login counters, kept answers; beat calls it hourly."""
     now = clock.now()
     tokens.sweep(now=now)
-    services.login_guards_sweep(now=now)
+    sessions.sweep(now=now)
+    guards.sweep(now=now)
     idempotency.sweep(now=now)

@@ -15,9 +15,11 @@ from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from nexgent import clock
 from nexgent.accounts import principals
+from nexgent.accounts.clients import Client
 from nexgent.accounts.models import RevokedToken, TokenSession, User
 from nexgent.accounts.principals import Principal
 from nexgent.errors import Refusal
+from nexgent.events import control
 
 ACCESS_LIFETIME = timedelta(minutes=15)
 REFRESH_LIFETIME = timedelta(hours=24)
@@ -53,16 +55,20 @@ def verify_access(token: str) -> Principal:
     return principal
 
 
-def open_session(user: User, *, remember_me: bool, rotate: bool) -> Pair:
-    """A new session with its first pair of tokens."""
+def open_session(user: User, *, remember_me: bool, rotate: bool, client: Client | None = None) -> Pair:
+    """A new session with its first pair of tokens. The proof that led here counts from now."""
     lifetime = REMEMBERED_LIFETIME if remember_me else REFRESH_LIFETIME
-    now = clock.now()
+    now, client = clock.now(), client or Client()
     session = TokenSession.objects.create(
         user=user,
         jti=uuid4(),
         expires_at=now + lifetime,
         is_rotating=rotate,
         lifetime_seconds=int(lifetime.total_seconds()),
+        proved_at=now,
+        used_at=now,
+        address=client.address,
+        user_agent=client.user_agent,
     )
     return Pair(_access(user, session), _refresh(user, session))
 
@@ -93,36 +99,48 @@ def _refresh_locked(jti: UUID, session_id: UUID | None, now: datetime) -> Pair |
         return Pair(_access(session.user, session), None)
     if session.jti == jti:
         session.previous_jti, session.jti, session.rotated_at = session.jti, uuid4(), now
+        session.used_at = now
         session.expires_at = now + timedelta(seconds=session.lifetime_seconds)
-        session.save(update_fields=["previous_jti", "jti", "rotated_at", "expires_at"])
+        session.save(update_fields=["previous_jti", "jti", "rotated_at", "used_at", "expires_at"])
         return Pair(_access(session.user, session), _refresh(session.user, session))
     if session.previous_jti == jti and session.rotated_at and now - session.rotated_at <= GRACE:
         return Pair(_access(session.user, session), _refresh(session.user, session))
     session.revoked_at = now
     session.save(update_fields=["revoked_at"])
+    control.revoke(str(session.id))
     return None
 
 
 def logout(principal: Principal, refresh_token: str | None) -> None:
-    """End the session of the access token, and that of `refresh_token` when it is the same person's."""
+    """End the session of the access token, and that of `refresh_token` when it is the same person's.
+
+    The sockets that either opened close.
+    """
     now = clock.now()
     if principal.token_jti is not None and principal.expires_at is not None:
         RevokedToken.objects.bulk_create(
             [RevokedToken(jti=principal.token_jti, expires_at=principal.expires_at)], ignore_conflicts=True
         )
-    alive = TokenSession.objects.filter(user_id=principal.user.id, revoked_at=None)
-    if principal.session_id is not None:
-        alive.filter(id=principal.session_id).update(revoked_at=now)
+        control.revoke(str(principal.token_jti))
+    ended = [] if principal.session_id is None else [principal.session_id]
     if refresh_token:
-        try:
-            claims = _decode(RefreshToken, refresh_token)
-        except Refusal:
-            return  # a token that is no longer good needs no ending
-        alive.filter(jti=_uuid(claims, "jti")).update(revoked_at=now)
+        ended += _sessions_of(refresh_token)
+    alive = TokenSession.objects.filter(user_id=principal.user.id, revoked_at=None)
+    for session_id in alive.filter(id__in=ended).values_list("id", flat=True):
+        alive.filter(id=session_id).update(revoked_at=now)
+        control.revoke(str(session_id))
+
+
+def _sessions_of(refresh_token: str) -> list[UUID]:
+    try:
+        claims = _decode(RefreshToken, refresh_token)
+        return list(TokenSession.objects.filter(jti=_uuid(claims, "jti")).values_list("id", flat=True))
+    except Refusal:
+        return []  # a token that is no longer good needs no ending
 
 
 def revoke_all(user_id: UUID) -> int:
-    """End every API session of a user; returns how many there were."""
+    """End every API session of a user; returns how many there were. Sockets are told by `sessions.end_all`."""
     return TokenSession.objects.filter(user_id=user_id, revoked_at=None).update(revoked_at=clock.now())
 
 
