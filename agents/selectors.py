@@ -64,6 +64,11 @@ def visible(principal: Principal) -> QuerySet[Agent]:
     return rows if principal.agent_ids is None else rows.filter(id__in=principal.agent_ids)
 
 
+def ids(workspace_id: UUID) -> set[UUID]:
+    """The workspace's agents, archived ones left out."""
+    return set(agents(workspace_id).values_list("id", flat=True))
+
+
 def config(agent_id: UUID) -> ConfigVersion:
     """The configuration version that counts now. Raises NotFound."""
     version = ConfigVersion.objects.filter(id__in=Agent.objects.filter(id=agent_id).values("config_id")).first()

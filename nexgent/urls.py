@@ -3,9 +3,10 @@
 from django.contrib import admin
 from django.urls import include, path
 
+from agents import selectors as agent_selectors
 from agents.api import agents, balances, config
 from agents.api import wallets as agent_wallets
-from nexgent.accounts import alarms_api
+from nexgent.accounts import alarms_api, audit_api, grants_api
 from nexgent.accounts import api as accounts
 from prices import api as prices
 from signals import api as signals
@@ -29,6 +30,13 @@ urlpatterns = [
     path(API + "api-keys", accounts.Keys.as_view()),
     path(API + "api-keys/<str:key_id>", accounts.Key.as_view()),
     path(API + "alarms", alarms_api.Alarms.as_view()),
+    path(API + "audit-log", audit_api.AuditLog.as_view()),
+    path(API + "workspaces/<str:workspace_id>/members", grants_api.Members.as_view()),
+    path(API + "workspaces/<str:workspace_id>/members/<str:user_id>", grants_api.Member.as_view()),
+    path(
+        API + "workspaces/<str:workspace_id>/members/<str:user_id>/grants",
+        grants_api.Grants.as_view(agents_of=agent_selectors.ids),
+    ),
     path(API + "agents", agents.Agents.as_view()),
     path(API + "agents/<str:agent_id>", agents.OneAgent.as_view()),
     path(API + "agents/<str:agent_id>/config", config.Config.as_view(apply_to_open=trading.apply_to_open_positions)),

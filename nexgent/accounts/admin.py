@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
+from nexgent.accounts import audit_admin as audit_admin
 from nexgent.accounts.models import ApiKey, LoginGuard, Membership, RevokedToken, TokenSession, User, Workspace
 from nexgent.api.read_only_admin import ReadOnly
 

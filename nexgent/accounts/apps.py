@@ -6,7 +6,10 @@ class AccountsConfig(AppConfig):
     label = "accounts"
 
     def ready(self) -> None:
-        from nexgent.accounts import outage
+        from django.db.backends.signals import connection_created
+
+        from nexgent.accounts import audit, outage
         from nexgent.api import throttling
 
         throttling.on_outage(outage.tell)
+        connection_created.connect(audit.watch, dispatch_uid="nexgent.accounts.audit")

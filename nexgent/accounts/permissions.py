@@ -10,6 +10,10 @@ from nexgent.accounts.principals import Principal
 from nexgent.errors import Refusal
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_READ = {"transactions": Role.AUDITOR}
+"""Least role to read what a scope opens, where that is more than a viewer: the ledger."""
+_ALL_AGENTS = frozenset({"signals"})
+"""Scopes whose writes reach every agent of the workspace: not for members who are limited to some."""
 
 
 class Allowed(BasePermission):
@@ -28,7 +32,20 @@ class Allowed(BasePermission):
                 raise Refusal("AUTHORIZATION_ERROR", "API keys cannot do this.")
             if not principal.has_scope(scope):
                 raise Refusal("AUTHORIZATION_ERROR", f"This API key lacks the scope {scope}.", details={"scope": scope})
-        least = getattr(view, "roles", {}).get(method, Role.VIEWER if method in _SAFE else Role.TRADER)
+        scope = getattr(view, "scopes", {}).get(method, "")
+        least = least_role(view, method)
         if not principal.has_role(least):
             raise Refusal("AUTHORIZATION_ERROR", f"Your role may not do this; it takes {least.value}.")
+        if principal.is_limited and method not in _SAFE and scope in _ALL_AGENTS:
+            raise Refusal("AUTHORIZATION_ERROR", "This reaches every agent, and you are limited to some.")
         return True
+
+
+def least_role(view: Any, method: str) -> Role:
+    """The least role that may call this method: as the endpoint says, else viewers read and traders write."""
+    said: Role | None = getattr(view, "roles", {}).get(method)
+    if said is not None:
+        return said
+    if method not in _SAFE:
+        return Role.TRADER
+    return _READ.get(getattr(view, "scopes", {}).get(method, ""), Role.VIEWER)

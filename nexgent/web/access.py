@@ -12,10 +12,12 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
-from nexgent.accounts import principals
+from nexgent.accounts import audit, principals
 from nexgent.accounts.models import Role
 
 View = Callable[..., HttpResponse]
+SELECTED_MAX = 100
+"""Ids of rows that one entry of the audit trail names."""
 
 
 def page(view: View | None = None, *, least: Role = Role.VIEWER) -> Any:
@@ -49,6 +51,39 @@ def sign_in_url(request: HttpRequest) -> str:
     """The sign-in page, with the way back; an action is not repeated, its page is shown instead."""
     back = request.get_full_path() if request.method == "GET" and not getattr(request, "htmx", False) else "/"
     return reverse("sign_in") + ("" if back == "/" else "?" + urlencode({"next": back}))
+
+
+class AdminActions:
+    """Middleware: what somebody does with rows of an admin list is on record, whatever it changes.
+
+    Forms are recorded by the admin's own log, which the trail follows; actions on lists leave nothing there.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method == "POST" and request.path_info.startswith("/admin/") and response.status_code < 400:
+            self._record(request)
+        return response
+
+    @staticmethod
+    def _record(request: HttpRequest) -> None:
+        action, chosen = request.POST.get("action"), request.POST.getlist("_selected_action")
+        if not action or not chosen or not request.user.is_staff:
+            return
+        audit.acted(
+            kind="admin_action",
+            object_id=chosen[0] if len(chosen) == 1 else "",
+            facts={
+                "action": action[:100],
+                "model": ".".join(request.path_info.split("/")[2:4])[:100],
+                "selected": [row_id[:100] for row_id in chosen[:SELECTED_MAX]],
+                "count": len(chosen),
+                "acrossPages": request.POST.get("select_across") == "1",
+            },
+        )
 
 
 class OwnPassword:

@@ -21,8 +21,8 @@ def agent():
 
 
 def test_an_agent_is_followed_by_its_workspace_until_it_is_archived(agent):
-    owner = SimpleNamespace(workspace_id=agent.workspace_id)
-    stranger = SimpleNamespace(workspace_id=Workspace.objects.create(name="other").id)
+    owner = SimpleNamespace(workspace_id=agent.workspace_id, agent_ids=None, is_limited=False)
+    stranger = SimpleNamespace(**{**vars(owner), "workspace_id": Workspace.objects.create(name="other").id})
 
     assert registry.agent_visible(owner, agent.id) is True
     assert live.agent_visible(stranger, agent.id) is False
