@@ -25,7 +25,7 @@ TOTAL_HEADER = "X-Total-Count"
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing to sort by: a column that is never null and does not change, and how a cursor's text is read back."""
+    """One thing to sort by: a column that is never null and hardly changes, and how a cursor's text is read back."""
 
     column: str
     """Field of a query set, or a column of SQL such as `e.at`."""
