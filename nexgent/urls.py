@@ -4,7 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from agents import selectors as agent_selectors
-from agents.api import agents, balances, config
+from agents.api import agents, balances, config, live
 from agents.api import wallets as agent_wallets
 from nexgent.accounts import alarms_api, audit_api, grants_api
 from nexgent.accounts import api as accounts
@@ -59,6 +59,11 @@ urlpatterns = [
     path(API + "agent-historical-swaps/<str:swap_id>", history.OneSwap.as_view()),
     path(API + "wallets/agent/<str:agent_id>", agent_wallets.AgentWallets.as_view()),
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
+    path(API + "ws-tickets", live.Tickets.as_view()),
+    path(API + "stream/positions", live.Positions.as_view()),
+    path(API + "stream/trades", live.Trades.as_view()),
+    path(API + "stream/portfolio", live.Portfolio.as_view()),
+    path(API + "stream/signals", live.Signals.as_view()),
     path("", include("nexgent.runtime.urls")),
     path("admin/", admin.site.urls),
     path("", include("nexgent.web.urls")),

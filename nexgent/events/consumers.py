@@ -98,7 +98,7 @@ class _AgentSession:
 
     async def _start(self, since: int | None) -> None:
         try:
-            opening = await in_thread(selectors.agent_opening, self.agent_id, since=since)
+            opening = await in_thread(selectors.opening, self.agent_id, since=since)
         except Exception:  # the protocol has a code for it, and the client comes back
             logger.exception("a connection could not be opened")
             self.outlet.close(1011, "Connection failed")

@@ -86,7 +86,8 @@ class Hub:
             return  # its socket closed while it opened
         heard = log.newest
         log.place(follower, seq)
-        self.board.hold(follower.stream_id, held)
+        if held or follower.form is None or follower.form.prices is not None:
+            self.board.hold(follower.stream_id, held)
         if heard > seq or log.is_behind:
             self._mark([follower.stream_id])
 

@@ -38,6 +38,13 @@ class Record:
         data = orjson.Fragment(self.payload_text)
         return _text({"type": self.type, "data": data, "seq": self.seq, "timestamp": stamp(self.at)})
 
+    @cached_property
+    def agent_frame(self) -> str:
+        """The same with the agent's id, for streams that tell of several."""
+        data = orjson.Fragment(self.payload_text)
+        body = {"type": self.type, "agentId": str(self.stream_id), "data": data, "seq": self.seq}
+        return _text({**body, "timestamp": stamp(self.at)})
+
 
 def sse(event: str, data: str, *, place: str = "") -> str:
     """A server-sent event; `place` is what the client comes back with as `Last-Event-ID`. `data` is one line."""
@@ -50,9 +57,13 @@ def sse_place(place: str) -> str:
     return f"id: {place}\n\n"
 
 
-def message(kind: str, data: dict[str, Any] | None = None, *, seq: int | None = None) -> str:
+def message(
+    kind: str, data: dict[str, Any] | None = None, *, seq: int | None = None, agent_id: UUID | None = None
+) -> str:
     """A message of the socket protocol that is no event."""
     body: dict[str, Any] = {"type": kind}
+    if agent_id is not None:
+        body["agentId"] = str(agent_id)
     if data is not None:
         body["data"] = data
     if seq is not None:

@@ -1,6 +1,6 @@
 """Reads of the event tables: counters, what follows a number, and the opening of a connection."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -47,17 +47,24 @@ def events_after(positions: Mapping[UUID, int], *, limit: int = limits.REPLAY_MA
         return [Record(*row) for row in cursor.fetchall()]
 
 
-def agent_opening(agent_id: UUID, *, since: int | None = None) -> Opening:
-    """The start of an agent's connection, seen at one moment.
+def opening(
+    stream_id: UUID,
+    *,
+    since: int | None = None,
+    snapshot: Callable[[UUID], dict[str, Any]] = registry.snapshot,
+    has_prices: bool = True,
+) -> Opening:
+    """The start of a connection to a stream, seen at one moment.
 
-    With `since`, the events behind it when all are kept and they are at most 1,000; else the snapshot.
+    With `since`, the events behind it when all are kept and they are at most 1,000; else the snapshot. `has_prices`
+    says whether the stream is an agent's whose held mints are wanted.
     """
     with one_moment():
-        seq = seqs([agent_id])[agent_id]
-        held = frozenset(registry.held_mints([agent_id])[agent_id])
-        replay = None if since is None else kept_between(agent_id, since, seq)
+        seq = seqs([stream_id])[stream_id]
+        held = frozenset(registry.held_mints([stream_id])[stream_id]) if has_prices else frozenset()
+        replay = None if since is None else kept_between(stream_id, since, seq)
         if replay is None:
-            return Opening(seq, (), registry.snapshot(agent_id), held)
+            return Opening(seq, (), snapshot(stream_id), held)
         return Opening(seq, tuple(replay), None, held)
 
 
