@@ -6,7 +6,7 @@ N ?= 300
 SEED ?= 1
 CRASH_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: parity help setup run demo check test crash bench soak lock
+.PHONY: postman fuzz parity help setup run demo check test crash bench soak lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -41,6 +41,12 @@ soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS="--s
 
 parity: setup ## every tape through both loops (FULL=1: the market tapes too)
 	@$(VENV)/python -m tests.parity.matrix $(if $(FULL),--full)
+
+postman: setup ## the client collection of the API, from its OpenAPI text, into build/
+	@$(VENV)/python manage.py postman
+
+fuzz: setup ## the API under requests made from its OpenAPI text: CASES=5000 SEED=1
+	@$(VENV)/python -m tests.openapi.fuzz --cases $(or $(CASES),5000) --seed $(SEED)
 
 lock: setup ## new lock files from pyproject.toml and package.json
 	@$(PYTHON) -m nexgent.runtime.locking

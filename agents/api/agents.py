@@ -14,7 +14,7 @@ from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
 from nexgent.api import idempotency, pagination, query
 from nexgent.api.bodies import Body, Changes, Trimmed, read
-from nexgent.api.openapi import Link, describe
+from nexgent.api.openapi import Link, choice, describe, text, window
 from nexgent.api.query import uuid_of
 from nexgent.errors import InvalidInput, NotFound
 
@@ -70,7 +70,13 @@ class Agents(Endpoint):
     scopes = {"GET": "agents"}
     roles = {"POST": Role.OWNER}
 
-    @describe("listAgents", "The agents of the workspace", tag="Agents", answer=list[AgentShape])
+    @describe(
+        "listAgents",
+        "The agents of the workspace",
+        tag="Agents",
+        answer=list[AgentShape],
+        query=(text("q", "Part of the name."), choice("tradingMode", Mode.values), *window(LISTING)),
+    )
     def get(self, request: Request) -> Response:
         rows, search = selectors.visible(request.principal), query.text(request, "q")
         if search is not None:

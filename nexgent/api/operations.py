@@ -4,6 +4,7 @@ What every route of a kind has in common is added here: request id, refusals of 
 headers of limits and of repeated answers. Schemas come from pydantic in one call, so that a name is used once.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, get_origin
@@ -136,7 +137,7 @@ def _clean(schema: Any) -> Any:
         result.pop("default")  # absent and null mean the same; generated clients leave it out
     if isinstance(result.get("$ref"), str):
         result["$ref"] = _public(result["$ref"])
-    bounds = {_BOUNDS[name]: value for name, value in schema.items() if name in _BOUNDS}
+    bounds = {_BOUNDS[name]: json.loads(str(value)) for name, value in schema.items() if name in _BOUNDS}
     for branch in result.get("anyOf", []) if bounds else []:
         if branch.get("type") == "number":
             branch.update(bounds)
