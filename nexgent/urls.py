@@ -8,6 +8,7 @@ from agents.api import agents, balances, config, live
 from agents.api import wallets as agent_wallets
 from nexgent.accounts import alarms_api, audit_api, grants_api
 from nexgent.accounts import api as accounts
+from nexgent.api import pages as description
 from prices import api as prices
 from signals import api as signals
 from trading import services as trading
@@ -53,17 +54,19 @@ urlpatterns = [
     path(API + "orders/<str:order_id>", orders.OneOrder.as_view()),
     path(API + "agent-balances", balances.Balances.as_view()),
     path(API + "agent-balances/<str:balance_id>", balances.OneBalance.as_view()),
-    path(API + "agent-transactions", transactions.Transactions.as_view()),
+    path(API + "agent-transactions", transactions.Transactions.as_view(signal_exists=signals.exists)),
     path(API + "agent-transactions/<str:transaction_id>", transactions.OneTransaction.as_view()),
     path(API + "agent-historical-swaps", history.Swaps.as_view()),
     path(API + "agent-historical-swaps/<str:swap_id>", history.OneSwap.as_view()),
     path(API + "wallets/agent/<str:agent_id>", agent_wallets.AgentWallets.as_view()),
-    path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
     path(API + "ws-tickets", live.Tickets.as_view()),
     path(API + "stream/positions", live.Positions.as_view()),
     path(API + "stream/trades", live.Trades.as_view()),
     path(API + "stream/portfolio", live.Portfolio.as_view()),
     path(API + "stream/signals", live.Signals.as_view()),
+    path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
+    path(API + "openapi.json", description.openapi),
+    path(API + "docs", description.docs),
     path("", include("nexgent.runtime.urls")),
     path("admin/", admin.site.urls),
     path("", include("nexgent.web.urls")),
