@@ -22,12 +22,13 @@ def act_before_commit() -> None:
     from trading.engine import executor
     from trading.models import State
 
-    def submitted_in_memory(work: Any, quote: Any, owner: Any) -> bool:
-        work.order.state, work.quote = State.SUBMITTED, quote
-        work.order.lands_at = clock.now() + timedelta(milliseconds=quote.delay_ms)
-        return True
+    def submitted_in_memory(works: Any, owner: Any) -> Any:
+        for work in works:
+            work.order.state = State.SUBMITTED
+            work.order.lands_at = clock.now() + timedelta(milliseconds=work.quote.delay_ms)
+        return list(works)
 
-    executor._submitted = submitted_in_memory  # type: ignore[assignment]
+    executor.submitted = submitted_in_memory  # type: ignore[assignment]
 
 
 def main(words: list[str]) -> None:

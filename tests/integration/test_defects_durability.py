@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from nexgent import clock, money
+from nexgent import clock, money, rows
 from nexgent.events.models import Event
 from prices import cache
 from prices.models import Token
@@ -179,7 +179,7 @@ def test_d15_a_sale_that_fails_inside_leaves_nothing_behind(tape, monkeypatch, b
     def fails(*arguments, **options):
         raise DatabaseError("the server is gone")
 
-    targets = {"fill": (booking, "insert"), "ledger": (wallet_services, "post"), "event": (booking.events, "append")}
+    targets = {"fill": (rows, "update"), "ledger": (wallet_services, "post"), "event": (booking.events, "append")}
     with monkeypatch.context() as patch:
         patch.setattr(*targets[broken], fails)
         with pytest.raises(DatabaseError):

@@ -211,7 +211,11 @@ def open_positions(openings: Sequence[Opening], *, at: datetime) -> list[events.
                 epoch=opening.epoch,
             )
         )
-        created.append(live.position_event(position, state, kind="position_created", at=at, order_id=order.id))
+        created.append(
+            live.position_event(
+                position, state, kind="position_created", at=at, order_id=order.id, entry_id=drafts[-1].id
+            )
+        )
         publish_changed(position.id)
     insert(Fill, _FILL_COLUMNS, fills)
     wallets.post(drafts)

@@ -1,6 +1,6 @@
 """DCA under its limits: what the rule wants is cut to what cap, reserve and exposure allow, and the funds are held."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from nexgent import clock
 from nexgent.errors import Refusal
@@ -10,7 +10,7 @@ from trading.engine import booking, orders, pauses, positions, succession
 from trading.engine.market import MarketFacts
 from trading.engine.points import reach
 from trading.models import Order, Position, State
-from trading.rules import sizing
+from trading.rules import retry, sizing
 from trading.rules.decision import Buy
 from trading.rules.position import PositionState
 from trading.venues.protocol import Request
@@ -18,12 +18,10 @@ from trading.venues.registry import venue_of
 from wallets import selectors as wallet_selectors
 from wallets import services as wallets
 
-POSTPONED = timedelta(seconds=60)
-
 
 def postpone(position: Position, *, at: datetime) -> None:
     """After a refusal by limits: no DCA on this position for a minute; the caller holds its lock."""
-    position.dca_not_before = at + POSTPONED
+    position.dca_not_before = at + retry.DCA_POSTPONED
     position.save(update_fields=["dca_not_before"])
 
 

@@ -1,7 +1,8 @@
-"""Drains: claim what waits in the order table and hand each order to a thread of its own.
+"""Drains: claim what waits in the order table and hand it to what executes it.
 
 One drain per side and process. A bell asks for a drain; beat asks each second; and when nobody asked for a while
-(broker gone), the process's own timer does. A hanging venue call holds one thread, never another order.
+(broker gone), the process's own timer does. A hanging venue call holds one thread, never another order; a venue that
+hangs as a whole holds its own places, never another venue's.
 """
 
 import logging
@@ -9,22 +10,25 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from django.db import DatabaseError, connection
 
 from nexgent import clock
-from nexgent.events import alarms
 from trading.engine import leases
-from trading.engine.executor import execute, market_of
-from trading.engine.market import MarketFacts
+from trading.engine.calls import THREADS
+from trading.engine.hands import Hands
+from trading.engine.leases import Claimed
+from trading.engine.market import MarketFacts, read
 from trading.engine.points import reach
 from trading.models import Side
 
 log = logging.getLogger(__name__)
-THREADS = 160
 SILENCE_SECONDS = 1.2
+SET_MAX = {Side.SELL: 25, Side.BUY: 5}
+"""Orders of one transaction. A buy holds its agent and asks more of the database, so its sets are small."""
+WAITING_MAX = 2_000
+"""Submitted orders of this process that wait to land; beyond it nothing new is claimed."""
 
 
 class Drain:
@@ -33,15 +37,23 @@ class Drain:
     def __init__(self, side: Side, *, threads: int = THREADS, owner: UUID = leases.OWNER) -> None:
         self.side = side
         self.owner = owner
-        self.in_hand: set[UUID] = set()
-        self.failures: Counter[str] = Counter()
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{side.label}-order")
-        self._lock = threading.Lock()
-        self._heartbeat = leases.Heartbeat(self.in_hand, owner=owner)
+        self._hands = Hands(side.label, owner, threads=threads, set_max=SET_MAX[side])
+        self._claiming = threading.Lock()
+        self._next = threading.Lock()
+        self._heartbeat = leases.Heartbeat(self._hands.ids, owner=owner)
         self._stopping = threading.Event()
         self._rung_at = time.monotonic()
         self._timer = threading.Thread(target=self._tick, name=f"{side.label}-timer", daemon=True)
+
+    @property
+    def in_hand(self) -> set[UUID]:
+        """Orders that are being executed here."""
+        return self._hands.ids
+
+    @property
+    def failures(self) -> Counter[str]:
+        """Orders that could not be executed, by the problem's name."""
+        return self._hands.failures
 
     def start(self) -> None:
         self._heartbeat.start()
@@ -51,54 +63,40 @@ class Drain:
         """Claim no more; what is in hand ends, or its lease expires and another process goes on."""
         self._stopping.set()
         self._heartbeat.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._hands.stop()
 
     def drain(self) -> int:
-        """Claim and start what fits into the free threads; returns how many. Safe to call from any thread at once."""
+        """Claim and start what fits; returns how many. Safe to call from any thread at once: beside a drain that works
+        and one that waits its turn, another has nothing to add.
+        """
         self._rung_at = time.monotonic()
-        started = 0
-        with self._lock:
-            while not self._stopping.is_set() and (free := self._threads - len(self.in_hand)) > 0:
-                claimed = leases.claim(self.side, most=free, at=clock.now(), owner=self.owner)
-                if claimed:
-                    reach("order_claimed")
-                known = self._markets(claimed)
-                self.in_hand.update(claimed)
-                for order_id in claimed:
-                    self._pool.submit(self._run, order_id, known.get(order_id))
+        if not self._next.acquire(blocking=False):
+            return 0
+        with self._claiming:
+            self._next.release()
+            started = 0
+            while not self._stopping.is_set() and (claimed := self._claim()):
+                self._hands.take(claimed, self._markets(claimed))
                 started += len(claimed)
-                if len(claimed) < free:
-                    break
-        return started
+            return started
+
+    def _claim(self) -> list[Claimed]:
+        most, full = self._hands.room()
+        if most <= 0 or self._hands.waiting() >= WAITING_MAX:
+            return []
+        claimed = leases.take(self.side, most=most, at=clock.now(), owner=self.owner, but=full)
+        if claimed:
+            reach("order_claimed")
+        return claimed
 
     @staticmethod
-    def _markets(order_ids: Sequence[UUID]) -> dict[UUID, MarketFacts]:
+    def _markets(claimed: Sequence[Claimed]) -> dict[str, MarketFacts]:
         """The markets of all claimed orders at once; when they cannot be read, each order asks for itself."""
         try:
-            return market_of(order_ids) if order_ids else {}
+            return read(sorted({one.mint for one in claimed}), now=clock.now())
         except DatabaseError as problem:
             log.warning("markets not read: %s", problem)
             return {}
-
-    def _run(self, order_id: UUID, market: MarketFacts | None) -> None:
-        try:
-            execute(order_id, self.owner, market)
-        except Exception as problem:
-            # The order stays as it is: its lease expires and it is tried again. The alarm makes it visible.
-            self.failures[type(problem).__name__] += 1
-            log.exception("order not executed", extra={"order_id": str(order_id)})
-            self._raise_alarm(order_id, problem)
-        finally:
-            self.in_hand.discard(order_id)
-            connection.close()
-
-    def _raise_alarm(self, order_id: UUID, problem: Exception) -> None:
-        try:
-            alarms.raise_alarm(
-                "ORDER_STUCK", subject=str(order_id), detail={"problem": type(problem).__name__}, at=clock.now()
-            )
-        except DatabaseError as down:
-            log.warning("alarm not written: %s", down)
 
     def _tick(self) -> None:
         """Drain by itself when no bell rang for a while: the broker may be away."""

@@ -1,352 +1,210 @@
-"""Execution of one order: verify under lock, quote, submit, resolve, book. Safe to run twice and to die anywhere.
+"""Execution of orders: verify under lock, quote, submit, resolve, settle. Safe to run twice and to die anywhere.
 
-Where nothing leaves the process and nothing takes time (simulated, profile `ideal`), all of it is one transaction. Else
-each step is durable before the next: what a dead process left behind is an expired lease, and whoever claims the order
-goes on where the row says it stands.
+The steps that touch the database work on sets of orders; those that leave the process on one. Where nothing leaves it
+and nothing takes time (simulated, profile `ideal`), the first step is all. Else each step is durable before the next:
+what a dead process left behind is an expired lease, and whoever claims the order goes on where the row says it stands.
 """
 
-import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.db import transaction
 
-from agents import selectors as agents
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.clock import TapeClock
 from nexgent.errors import Refusal
-from nexgent.events import alarms
-from nexgent.events import services as events
-from trading import live
-from trading.engine import booking, locks, orders, outside, positions, succession
+from trading.engine import booking, due, locks, outside, settlement
 from trading.engine import market as markets
-from trading.engine.dca import postpone, size_dca
 from trading.engine.market import MarketFacts
 from trading.engine.points import reach
-from trading.engine.quoting import quote_buy
-from trading.models import Order, Position, Purpose, Side, State
-from trading.rules import impact
-from trading.rules.decision import Hold, Sell
-from trading.rules.market import Outcome, Quote
-from trading.rules.policy import Policy
-from trading.rules.position import PositionState, Tick
-from trading.venues.protocol import Request, Venue, quote_json, quote_of
-from trading.venues.registry import venue_of
-from wallets import services as wallets
-from wallets.models import Wallet
-
-log = logging.getLogger(__name__)
-ALARM_AT_FAILURES = 3
-_STUBBORN = frozenset({Purpose.STOP_LOSS, Purpose.SIGNAL, Purpose.TAPE_END})
-"""Purposes whose failed exit plans its next ordinal at once, on the stored tick: a later price never cancels a stop."""
+from trading.engine.settlement import Aftermath
+from trading.engine.work import Result, Work, gated_quote, request_of, take, work_of
+from trading.models import Order, Position, State
+from trading.rules.market import Outcome
+from trading.venues.protocol import quote_json
 
 
 @dataclass(slots=True)
-class Work:
-    """One claimed order with what its execution needs; `position` is None for an entry."""
+class Begun:
+    """A set of orders after the first step: those that go on, and those whose locks somebody else held."""
 
-    order: Order
-    policy: Policy
-    venue: Venue
-    market: MarketFacts
-    position: Position | None = None
-    quote: Quote | None = None
+    works: list[Work] = field(default_factory=list)
+    left: list[UUID] = field(default_factory=list)
 
 
 def execute(order_id: UUID, owner: UUID, market: MarketFacts | None = None) -> None:
-    """Bring one claimed order to its end; raises only what is not the order's own refusal.
-
-    `market` is what the caller has just read about the order's token, for many orders at once.
-    """
-    if market is None:
-        market = market_of([order_id])[order_id]
-    work = _begin(order_id, owner, market)
-    if work is None:
+    """Bring one claimed order to its end, in this thread; raises only what is not the order's own refusal."""
+    facts = market or market_of([order_id])[order_id]
+    begun = begin({order_id: facts}, owner, is_patient=True)
+    if not begun.works:
         reach("order_finished_at_once")
         return
     reach("order_begun")
-    try:
-        if work.order.state != State.SUBMITTED:
-            with outside():
-                quote = _gated_quote(work)
-            reach("quoted")
-            if not _submitted(work, quote, owner):
-                return
-            reach("submitted_committed")
-            with outside():
-                work.venue.submit(_request(work), quote)
-            reach("venue_called")
-        assert work.quote is not None
-        with outside():
-            _wait_for(work.order.lands_at)
-            final = work.venue.resolve(_request(work, amount=work.quote.amount_in), work.quote)
-    except Refusal as refusal:
-        _fail(order_id, owner, refusal)
-        return
-    reach("resolved")
-    _settle(order_id, owner, final, market)
-    reach("settled")
+    result = _carry(begun.works[0], owner)
+    if result is not None:
+        settle([result], owner, is_patient=True)
 
 
 def market_of(order_ids: Sequence[UUID]) -> dict[UUID, MarketFacts]:
-    """The market of each order's token."""
+    """The market of each order's token, read before any lock."""
     mints = dict(Order.objects.filter(id__in=order_ids).values_list("id", "token_id"))
     known = markets.read(sorted(set(mints.values())), now=clock.now())
     return {order_id: known[mint] for order_id, mint in mints.items() if mint in known}
 
 
+def _carry(work: Work, owner: UUID) -> Result | None:
+    """Quote, submit, wait, resolve; None when the order is no longer ours."""
+    try:
+        if work.order.state != State.SUBMITTED:
+            ask(work)
+            if not submitted([work], owner):
+                return None
+            send(work)
+    except Refusal as refusal:
+        return Result(work.order.id, work.market, refusal)
+    if (wait := seconds_until_due(work)) > 0:
+        with outside():
+            time.sleep(wait)
+    return resolve(work)
+
+
 @locks.unit_of_work
 @transaction.atomic
-def _begin(order_id: UUID, owner: UUID, market: MarketFacts) -> Work | None:
-    """Lock, decide again on the stored tick, and for an immediate venue finish at once; None when nothing is left."""
-    found = _locked(order_id, owner)
-    if found is None:
-        return None
-    order, position = found
+def begin(markets: Mapping[UUID, MarketFacts], owner: UUID, *, is_patient: bool) -> Begun:
+    """Lock, decide again on the stored tick, and for a venue in this process quote: an order that fills at once is
+    booked, one that takes time is submitted. What goes on is returned.
+    """
+    pairs, left = take(markets, owner, is_patient=is_patient)
+    begun, aftermath = Begun(left=left), Aftermath()
+    filled: list[Work] = []
+    taking_time: list[Work] = []
+    for order, position in pairs:
+        try:
+            work = _begun(order, position, markets[order.id], aftermath)
+        except Refusal as refusal:
+            settlement.refuse(order, position, refusal, aftermath)
+            continue
+        if work is None:
+            continue
+        if work.quote is None or order.state == State.SUBMITTED:
+            begun.works.append(work)
+        else:
+            (taking_time if work.quote.delay_ms or work.quote.outcome is not Outcome.OK else filled).append(work)
+    for work in filled:
+        at = booking.stamp(clock.now())
+        work.order.stages = work.order.stages | dict.fromkeys(("quoted", "submitted"), at)
+    settlement.book(filled, aftermath)
+    begun.works += _submitted(taking_time, owner)
+    aftermath.write()
+    return begun
+
+
+def _begun(order: Order, position: Position | None, market: MarketFacts, aftermath: Aftermath) -> Work | None:
+    """One order of the set, quoted where that leaves nothing; None when it ended. Raises Refusal."""
     if order.state == State.SUBMITTED:
-        return _work(order, position, market)
-    try:
-        if position is not None and not _still_true(order, position, market):
-            return None
-        work = _work(order, position, market)
-        if work.venue.is_local:
-            quote = _gated_quote(work)
-            if quote.delay_ms == 0 and quote.outcome is Outcome.OK:
-                order.stages = order.stages | dict.fromkeys(("quoted", "submitted"), booking.stamp(clock.now()))
-                _book(work, quote)
-                return None
-    except Refusal as refusal:
-        _refused(order, position, refusal)
+        return work_of(order, position, market)
+    if position is not None and not due.is_due(order, position, market, aftermath):
         return None
+    work = work_of(order, position, market)
+    if work.venue.is_local:
+        work.quote = gated_quote(work)
     return work
 
 
-def _locked(order_id: UUID, owner: UUID) -> tuple[Order, Position | None] | None:
-    locks.order_path(order_id)
-    order = Order.objects.get(id=order_id)
-    if order.lease_owner != owner or order.state >= State.FILLED:
-        return None
-    return order, (
-        None
-        if order.position_id is None
-        else Position.objects.select_related("watermark", "agent", "wallet").get(id=order.position_id)
-    )
-
-
-def _work(order: Order, position: Position | None, market: MarketFacts) -> Work:
-    policy = agents.policy(order.config_id) if position is None else positions.policy_of(position)
-    quote = quote_of(order.quote) if order.state == State.SUBMITTED and order.quote else None
-    return Work(order, policy, venue_of(order.profile), market, position, quote)
-
-
-def state_at(order: Order, position: Position) -> PositionState:
-    """The position with the highest extremes known to the order and to the row."""
-    state = positions.state_of(position)
-    peak, stop_percent = state.peak, state.stop_percent
-    if order.peak is not None and order.plan.get("generation", position.generation) == position.generation:
-        peak = max(peak, order.peak)
-        stop_percent = max(stop_percent, order.stop_percent if order.stop_percent is not None else stop_percent)
-    low = state.low if order.price is None else min(state.low, order.price)
-    return replace(state, peak=peak, stop_percent=stop_percent, low=low)
-
-
-def _still_true(order: Order, position: Position, market: MarketFacts) -> bool:
-    """Decide again on the stored tick; brings the amount up to date, or ends the order and plans what is true now."""
-    if position.closed_at is not None:
-        orders.end(order, State.CANCELLED, code="POSITION_CLOSED", at=clock.now())
-        wallets.release([order.id])
-        return False
-    if order.purpose == Purpose.DCA:
-        return size_dca(order, position, state_at(order, position), market)
-    if order.purpose in succession.BY_PERSON or order.plan["part"] > 1:
-        order.amount = position.remaining_units if order.plan["isFull"] else min(order.amount, position.remaining_units)
-        order.plan["isFull"] = order.amount == position.remaining_units
-        if order.plan["part"] == 1:
-            order.plan["exitUnits"] = order.amount
-        return True
-    state = state_at(order, position)
-    decision = succession.decide_on(position, state, order)
-    command = decision.command
-    if isinstance(command, Sell) and orders.PURPOSE_OF_RULE[command.rule] == order.purpose:
-        order.amount = command.units
-        order.plan = orders.plan_of(
-            orders.Intent(position, state, command, Purpose(order.purpose), orders.tick_of(order), order.ordinal)
-        )
-        return True
-    orders.end(order, State.CANCELLED, code="NO_LONGER_TRUE", at=clock.now())
-    if not isinstance(command, Hold):
-        succession.follow(position, state, order, at=clock.now())
-    booking.touch(position.id)
-    return False
-
-
-def _request(work: Work, *, amount: int | None = None) -> Request:
-    order, latest = work.order, work.market.latest
-    tick = orders.tick_of(order)
-    if latest is not None and latest.observed_at > tick.at:
-        tick = Tick(latest.price_sol, latest.observed_at, latest.source)
-    return Request(
-        order_id=order.id,
-        is_buy=order.side == Side.BUY,
-        mint=order.token_id,
-        decimals=work.market.decimals,
-        amount=order.amount if amount is None else amount,
-        price=tick.price,
-        price_at=tick.at,
-        seed=order.seed,
-        depth_lamports=work.market.depth_lamports,
-        opens_account=order.position_id is None,
-        is_manual=order.purpose == Purpose.MANUAL,
-    )
-
-
-def _gated_quote(work: Work) -> Quote:
-    """A quote that passes the impact gate: buys shrink or are refused, sales split into parts, never refused."""
-    limit, order = work.policy.limits.max_price_impact, work.order
-    if order.side == Side.BUY:
-        return quote_buy(work.venue, _request(work), limit)
-    quotes: dict[int, Quote] = {}
-
-    def ask(units: int) -> Quote:
-        if units not in quotes:
-            quotes[units] = work.venue.quote(_request(work, amount=units))
-        return quotes[units]
-
-    units = impact.exit_part(
-        order.plan["exitUnits"], order.amount, limit, lambda units: ask(units).price_impact, part=order.plan["part"]
-    )
-    return ask(units)
+def ask(work: Work) -> None:
+    """Have a venue outside quote an order. Raises Refusal."""
+    with outside():
+        work.quote = gated_quote(work)
+    reach("quoted")
 
 
 @locks.unit_of_work
-def _submitted(work: Work, quote: Quote, owner: UUID) -> bool:
-    """Make the submission durable before anything is sent; False when the order is no longer ours.
-
-    One conditional statement: whoever waited for the row looks at it again.
-    """
-    order, now = work.order, clock.now()
-    changed = {
-        "state": State.SUBMITTED,
-        "quote": quote_json(quote),
-        "amount": order.amount,
-        "plan": order.plan,
-        "stages": order.stages | dict.fromkeys(("quoted", "submitted"), booking.stamp(now)),
-        "lands_at": now + timedelta(milliseconds=quote.delay_ms),
-    }
-    ours = Order.objects.filter(id=order.id, lease_owner=owner, state__in=(State.PLANNED, State.QUOTED))
-    if ours.update(**changed) != 1:
-        return False
-    for name, value in changed.items():
-        setattr(order, name, value)
-    work.quote = quote
-    return True
+def submitted(works: Sequence[Work], owner: UUID) -> list[Work]:
+    """Make submissions durable before anything is sent; returns the orders that are still ours to send."""
+    return _submitted(works, owner)
 
 
-def _wait_for(lands_at: datetime | None) -> None:
-    """Wait until a submitted order is due; a tape's time stands still, so there is nothing to wait for."""
-    if lands_at is None or isinstance(clock.clock, TapeClock):
-        return
-    remaining = (lands_at - clock.now()).total_seconds()
-    if remaining > 0:
-        time.sleep(remaining)
+_SUBMITTED = ("id", "state", "quote", "amount", "plan", "stages", "lands_at")
 
 
-@locks.unit_of_work
-@transaction.atomic
-def _settle(order_id: UUID, owner: UUID, quote: Quote, market: MarketFacts) -> None:
-    found = _locked(order_id, owner)
-    if found is not None:
-        _book(_work(*found, market), quote)
-        reach("before_settle_commit")
-
-
-def _book(work: Work, quote: Quote) -> None:
-    """Book a fill and plan what the same tick asks for next; the caller holds the locks."""
-    order, position, now = work.order, work.position, clock.now()
-    booking.publish_filled([order.id])
-    sol_usd = work.market.sol_usd
-    if position is None:
-        epoch = Wallet.objects.values_list("epoch", flat=True).get(id=order.wallet_id)
-        symbol = order.plan.get("symbol", "")
-        opening = booking.Opening(order, quote, work.policy, symbol, work.market.decimals, epoch, sol_usd)
-        order.position_id = opening.position_id
-        booking.fill_order(order, quote, at=now)
-        events.append(booking.open_positions([opening], at=now))
-        return
-    epoch, is_failing = position.wallet.epoch, position.exit_failures >= ALARM_AT_FAILURES
-    state = state_at(order, position)
-    is_late = order.side == Side.BUY and state.is_closed
-    if order.side == Side.BUY:
-        after = booking.book_dca(
-            order, position, state, quote, policy=work.policy, at=now, epoch=epoch, sol_usd=sol_usd
-        )
-    else:
-        if order.plan["isFull"]:
-            booking.cancel_open_buys(position.id, at=now, code="POSITION_CLOSING")
-        reason = Purpose(order.purpose).label
-        after = booking.book_sale(
-            order, position, state, quote, at=now, epoch=epoch, sol_usd=sol_usd, close_reason=reason
-        )
-    if is_late:
-        succession.sell_late(position, after, at=now)
-    elif not after.is_closed:
-        after = succession.follow(position, after, order, at=now, sold=quote.amount_in)
-    if order.side == Side.SELL and is_failing:
-        alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
-    events.append([live.position_event(position, after, kind="position_updated", at=now, order_id=order.id)])
-
-
-@locks.unit_of_work
-@transaction.atomic
-def _fail(order_id: UUID, owner: UUID, refusal: Refusal) -> None:
-    found = _locked(order_id, owner)
-    if found is not None:
-        _refused(*found, refusal)
-
-
-def _refused(order: Order, position: Position | None, refusal: Refusal) -> None:
-    """Book a refusal: the order fails, a stop tries again with back-off, a DCA waits; the caller holds the locks."""
+def _submitted(works: Sequence[Work], owner: UUID) -> list[Work]:
+    """One conditional statement: whoever waited for a row looks at it again."""
+    if not works:
+        return []
     now = clock.now()
-    detail: dict[str, Any] = {"message": refusal.message}
-    orders.end(order, State.FAILED, code=refusal.code, at=now, detail=detail)
-    wallets.release([order.id])
-    if position is None:
-        events.append([live.order_event(order, at=now)])
-        return
-    if order.side == Side.BUY:
-        postpone(position, at=now)
-    else:
-        _plan_retry(order, position, at=now)
-    told = [live.order_event(order, at=now)]
-    if position.remaining_units == 0:
-        booking.close_emptied(position, at=now)
-        told.append(live.position_event(position, state_at(order, position), kind="position_updated", at=now))
-    booking.touch(position.id)
-    events.append(told)
+    changes = {work.order.id: _submission(work, now) for work in sorted(works, key=lambda work: work.order.id)}
+    where = "AND changed.lease_owner = %s AND changed.state IN (0, 1) RETURNING changed.id"
+    with rows.update(Order, _SUBMITTED, list(changes.values()), where=where, parameters=[owner]) as cursor:
+        ours = {row[0] for row in cursor.fetchall()}
+    for work in works:
+        for name, value in zip(_SUBMITTED, changes[work.order.id], strict=True):
+            setattr(work.order, name, value)
+    return [work for work in works if work.order.id in ours]
 
 
-def _plan_retry(order: Order, position: Position, *, at: datetime) -> None:
-    position.exit_failures += 1
-    position.exit_not_before = at + orders.retry_after(position.exit_failures)
-    position.save(update_fields=["exit_failures", "exit_not_before"])
-    if position.exit_failures >= ALARM_AT_FAILURES:
-        alarms.raise_alarm(
-            "EXIT_FAILING",
-            subject=str(position.id),
-            detail={"failures": position.exit_failures, "code": order.error_code, "orderId": str(order.id)},
-            workspace_id=position.workspace_id,
-            at=at,
-        )
-    if order.purpose in _STUBBORN or order.plan["part"] > 1:  # no rule asks for the rest of a split exit again
-        succession.again(
-            order,
-            position,
-            state_at(order, position),
-            units=order.amount,
-            not_before=position.exit_not_before,
-            at=at,
-        )
+def _submission(work: Work, now: datetime) -> tuple[object, ...]:
+    order, quote = work.order, work.quote
+    assert quote is not None
+    stages = order.stages | dict.fromkeys(("quoted", "submitted"), booking.stamp(now))
+    lands_at = now + timedelta(milliseconds=quote.delay_ms)
+    return (order.id, State.SUBMITTED, quote_json(quote), order.amount, order.plan, stages, lands_at)
+
+
+def send(work: Work) -> None:
+    """Send a submitted order to a venue outside. Raises Refusal."""
+    reach("submitted_committed")
+    assert work.quote is not None
+    with outside():
+        work.venue.submit(request_of(work), work.quote)
+    reach("venue_called")
+
+
+def seconds_until_due(work: Work) -> float:
+    """How long a submitted order takes to land; a tape's time stands still, so there is nothing to wait for."""
+    lands_at = work.order.lands_at
+    if lands_at is None or isinstance(clock.clock, TapeClock):
+        return 0.0
+    return max(0.0, (lands_at - clock.now()).total_seconds())
+
+
+def resolve(work: Work) -> Result:
+    """What became of a submitted order that is due."""
+    assert work.quote is not None
+    try:
+        with outside():
+            answer = work.venue.resolve(request_of(work, amount=work.quote.amount_in), work.quote)
+    except Refusal as refusal:
+        return Result(work.order.id, work.market, refusal)
+    reach("resolved")
+    return Result(work.order.id, work.market, answer)
+
+
+def settle(results: Sequence[Result], owner: UUID, *, is_patient: bool) -> list[UUID]:
+    """Book what became of a set of orders; returns those whose locks somebody else held."""
+    left = _settled({result.order_id: result for result in results}, owner, is_patient=is_patient)
+    reach("settled")
+    return left
+
+
+@locks.unit_of_work
+@transaction.atomic
+def _settled(results: Mapping[UUID, Result], owner: UUID, *, is_patient: bool) -> list[UUID]:
+    markets = {order_id: result.market for order_id, result in results.items()}
+    pairs, left = take(markets, owner, is_patient=is_patient)
+    aftermath = Aftermath()
+    filled: list[Work] = []
+    for order, position in pairs:
+        answer = results[order.id].answer
+        if isinstance(answer, Refusal):
+            settlement.refuse(order, position, answer, aftermath)
+            continue
+        work = work_of(order, position, markets[order.id])
+        work.quote = answer
+        filled.append(work)
+    settlement.book(filled, aftermath)
+    aftermath.write()
+    reach("before_settle_commit")
+    return left

@@ -62,22 +62,6 @@ def _lock(table: str, ids: Iterable[UUID]) -> list[UUID]:
         return [row[0] for row in cursor.fetchall()]
 
 
-_ORDER_PATH = (
-    "SELECT id FROM agents_agent WHERE id = (SELECT agent_id FROM trading_order WHERE id = %s AND side = 0)",
-    "SELECT id FROM wallets_wallet WHERE id = (SELECT wallet_id FROM trading_order WHERE id = %s)",
-    "SELECT id FROM trading_position WHERE id = (SELECT position_id FROM trading_order WHERE id = %s)",
-    "SELECT id FROM trading_order WHERE id = %s",
-)
-
-
-def order_path(order_id: UUID) -> None:
-    """Lock what one order's execution needs, in one round trip: agent (buys only), wallet, position, order."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline(), connection.cursor() as cursor:
-        for statement in _ORDER_PATH:
-            cursor.execute(f"{statement} FOR NO KEY UPDATE", [order_id])
-
-
 def agents(ids: Iterable[UUID]) -> list[UUID]:
     """Lock agents (entries and DCA only); returns those that exist."""
     return _lock("agents_agent", ids)

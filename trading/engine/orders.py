@@ -4,7 +4,7 @@ ordinal).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from nexgent.ids import key_uuid, uuid7
 from nexgent.rows import insert
 from trading.engine import booking
 from trading.models import TRANSITIONS, Order, Position, Purpose, Side, State
+from trading.rules import retry
 from trading.rules.decision import Buy, Rule, Sell
 from trading.rules.position import PositionState, Tick
 from trading.rules.sizing import seed_of
@@ -28,7 +29,6 @@ PURPOSE_OF_RULE = {
 }
 EXITS_DRAIN = ("trading.exits_drain", "exits")
 ENTRIES_DRAIN = ("trading.entries_drain", "entries")
-RETRY_SECONDS_MAX = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class OrderFacts(NamedTuple):
     def gives_way(self) -> bool:
         """Whether this is a failed sale, no stop, that waits to be tried again."""
         waits = self.state == State.PLANNED and self.not_before is not None and self.lease_owner is None
-        return waits and self.side == Side.SELL and self.purpose != Purpose.STOP_LOSS
+        return waits and self.side == Side.SELL and retry.gives_way(Purpose(self.purpose).label)
 
 
 _COLUMNS = (
@@ -176,11 +176,6 @@ def plan(intents: Sequence[Intent], *, at: datetime) -> list[UUID]:
 def next_ordinal(position_id: UUID, purpose: Purpose) -> int:
     """The count of a purpose's orders on a position; the caller holds the position's lock."""
     return Order.objects.filter(position_id=position_id, purpose=purpose).count()
-
-
-def retry_after(failures: int) -> timedelta:
-    """min(2^k, 30) s for k failures in a row."""
-    return timedelta(seconds=min(2 ** min(failures, 10), RETRY_SECONDS_MAX))
 
 
 def move(order: Order, state: State) -> None:

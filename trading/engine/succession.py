@@ -1,9 +1,11 @@
 """What comes after an order: the next decision on the same tick, the next part of a split exit, the retry of a failed
 one.
 
-Always planned in the transaction that books or ends the order before it, so that no crash can come between.
+Always planned in the transaction that books or ends the order before it, so that no crash can come between: the
+functions here say what to plan, the transaction plans all of it at its end.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from nexgent.money import exact
@@ -12,6 +14,7 @@ from trading.engine.points import reach
 from trading.models import Order, Position, Purpose
 from trading.rules import apply as apply_rules
 from trading.rules import decide as rules
+from trading.rules import retry
 from trading.rules.decision import Buy, Consume, Decision, Rule, Sell
 from trading.rules.position import LevelsConsumed, PositionState
 
@@ -31,26 +34,27 @@ def decide_on(position: Position, state: PositionState, order: Order) -> Decisio
 
 
 @exact
-def follow(position: Position, state: PositionState, order: Order, *, at: datetime, sold: int = 0) -> PositionState:
-    """Plan what the same tick asks for next; returns the state after levels that were consumed without a sale.
+def follow(
+    position: Position, state: PositionState, order: Order, *, at: datetime, sold: int = 0
+) -> tuple[PositionState, orders.Intent | None]:
+    """What the same tick asks for next, and the state after levels that were consumed without a sale.
 
     A sale that was split goes on with its next part; everything else is decided afresh.
     """
     rest = order.amount - sold
     if sold and rest > 0:
-        again(order, position, state, units=rest, part=order.plan["part"] + 1, at=at)
-        return state
+        return state, again(order, position, state, units=rest, part=order.plan["part"] + 1)
     if order.purpose in BY_PERSON:
-        return state
+        return state, None
     for _ in range(STEPS_MAX):
         command = decide_on(position, state, order).command
         if isinstance(command, Consume):
             state = consume(position, state, command, at=at)
             continue
         if isinstance(command, Sell | Buy):
-            _plan(position, state, command, order, at=at)
-        return state
-    return state
+            return state, _next(position, state, command, order)
+        break
+    return state, None
 
 
 def consume(position: Position, state: PositionState, command: Consume, *, at: datetime) -> PositionState:
@@ -62,9 +66,9 @@ def consume(position: Position, state: PositionState, command: Consume, *, at: d
     return after
 
 
-def _plan(position: Position, state: PositionState, command: Sell | Buy, order: Order, *, at: datetime) -> None:
+def _next(position: Position, state: PositionState, command: Sell | Buy, order: Order) -> orders.Intent:
     purpose = orders.PURPOSE_OF_RULE[command.rule]
-    intent = orders.Intent(
+    return orders.Intent(
         position=position,
         state=state,
         command=command,
@@ -72,15 +76,29 @@ def _plan(position: Position, state: PositionState, command: Sell | Buy, order: 
         tick=orders.tick_of(order),
         ordinal=orders.next_ordinal(position.id, purpose),
     )
-    orders.plan([intent], at=at)
-    reach("follow_planned")
 
 
-def sell_late(position: Position, state: PositionState, *, at: datetime) -> None:
-    """Plan the sale of what a buy brought that landed after everything was sold: the next part of the same exit."""
+def plan(intents: Sequence[orders.Intent], *, at: datetime) -> None:
+    """Plan what comes next, for a set of orders at once; the orders before them are final or booked by now."""
+    if not intents:
+        return
+    orders.plan(intents, at=at)
+    if any(intent.part > 1 or intent.not_before is not None for intent in intents):
+        reach("again_planned")
+    else:
+        reach("follow_planned")
+
+
+def is_stubborn(order: Order) -> bool:
+    """Whether a failed exit is planned again by itself."""
+    return retry.is_stubborn(Purpose(order.purpose).label, order.plan["part"])
+
+
+def late_sale(position: Position, state: PositionState) -> orders.Intent:
+    """The sale of what a buy brought that landed after everything was sold: the next part of the same exit."""
     last = booking.last_sale(position.id)
     last.plan = last.plan | {"isFull": True}
-    again(last, position, state, units=state.remaining_units, part=last.plan["part"] + 1, at=at)
+    return again(last, position, state, units=state.remaining_units, part=last.plan["part"] + 1)
 
 
 def again(
@@ -89,11 +107,10 @@ def again(
     state: PositionState,
     *,
     units: int,
-    at: datetime,
     part: int | None = None,
     not_before: datetime | None = None,
-) -> None:
-    """Plan the same exit once more: the next part of a split one, or the retry of a failed one.
+) -> orders.Intent:
+    """The same exit once more: the next part of a split one, or the retry of a failed one.
 
     Ladder levels count with the first part that is sold, so a later part carries none.
     """
@@ -107,7 +124,7 @@ def again(
         levels=0 if is_later_part else plan.get("levels", 0),
         moon_bag_units=None if is_later_part else plan.get("moonBagUnits"),
     )
-    intent = orders.Intent(
+    return orders.Intent(
         position=position,
         state=state,
         command=command,
@@ -119,5 +136,3 @@ def again(
         exit_units=plan["exitUnits"],
         not_before=not_before,
     )
-    orders.plan([intent], at=at)
-    reach("again_planned")

@@ -1,0 +1,112 @@
+"""Threads for calls that leave the process, at most so many of one venue at once; and a clock for what comes later.
+
+A venue that hangs holds its own places and no others. What only waits (an order that takes a minute to land, a lock
+that somebody holds) holds no thread at all.
+"""
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+log = logging.getLogger(__name__)
+THREADS = 160
+CALLS_PER_VENUE_MAX = 128
+
+Work = Callable[[], None]
+"""What a thread does; it handles its own failures."""
+
+
+class Calls:
+    """The threads of one drain."""
+
+    def __init__(self, name: str, *, threads: int = THREADS, most: int = CALLS_PER_VENUE_MAX) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-call")
+        self._most = most
+        self._running: Counter[str] = Counter()
+        self._waiting: defaultdict[str, deque[Work]] = defaultdict(deque)
+        self._lock = threading.Lock()
+        self._later = _Later(f"{name}-later")
+
+    def venue(self, profile: str, work: Work) -> None:
+        """Call a venue in a thread of its own; beyond the venue's limit the call waits for its turn."""
+        with self._lock:
+            if self._running[profile] >= self._most:
+                self._waiting[profile].append(work)
+                return
+            self._running[profile] += 1
+        self._start(lambda: self._run(profile, work))
+
+    def running(self, profile: str) -> int:
+        """Calls of a venue that are under way."""
+        return self._running[profile]
+
+    def alone(self, work: Work) -> None:
+        """Do something in a thread of its own that is no venue's call."""
+        self._start(work)
+
+    def after(self, seconds: float, work: Work) -> None:
+        """Do something quick in so many seconds."""
+        self._later.add(seconds, work)
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._later.stop()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, profile: str, work: Work) -> None:
+        try:
+            work()
+        finally:
+            with self._lock:
+                queue = self._waiting[profile]
+                following = queue.popleft() if queue else None
+                if following is None:
+                    self._running[profile] -= 1
+            if following is not None:
+                self._start(lambda: self._run(profile, following))
+
+    def _start(self, work: Work) -> None:
+        try:
+            self._pool.submit(work)
+        except RuntimeError:  # shutting down: the lease expires, another process goes on
+            log.info("no call is begun any more")
+
+
+class _Later:
+    """A heap of what is due when, and the thread that starts it, begun with the first entry."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._due: list[tuple[float, int, Work]] = []
+        self._numbers = itertools.count()
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._is_stopped = False
+
+    def add(self, seconds: float, work: Work) -> None:
+        with self._wake:
+            heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), work))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def stop(self) -> None:
+        with self._wake:
+            self._is_stopped = True
+            self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._is_stopped and not (self._due and self._due[0][0] <= time.monotonic()):
+                    self._wake.wait(max(0.0, self._due[0][0] - time.monotonic()) if self._due else None)
+                if self._is_stopped:
+                    return
+                _, _, work = heapq.heappop(self._due)
+            work()
