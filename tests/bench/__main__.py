@@ -21,6 +21,8 @@ BENCHES = {
     "restart_watch": "prices",
     "ledger": "entries",
     "sockets": "prices",
+    "sockets_many": "prices",
+    "sockets_idle": "prices",
     "idle_memory": "",
 }
 """Each with the process whose connection pool it has; "" starts the product itself and needs no servers."""

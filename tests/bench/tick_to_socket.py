@@ -19,7 +19,7 @@ EVERY_SECONDS = 0.26
 def run(report: Report, scale: float) -> None:
     seconds = max(5.0, SECONDS * scale)
     mint = fleet.tokens(1)[0]
-    people = [sockets._person(mint) for _ in range(CLIENTS)]
+    people = [sockets.person(mint) for _ in range(CLIENTS)]
     fleet.publish([mint])
     prices.write_prices("thread")
     port, stop = free_port(), threading.Event()
@@ -30,7 +30,7 @@ def run(report: Report, scale: float) -> None:
         found = sockets.listen(addresses, seconds, None)
         stop.set()
         publisher.join()
-    sockets._tell(report, "clients", found)
+    sockets.told(report, "clients", found)
     report.distribution("tick to frame", found["ages"], p95="<= 60")
 
 

@@ -61,10 +61,7 @@ def post(server: WebServer, path: str, body: dict[str, Any], **headers: str) -> 
     request = urllib.request.Request(
         f"http://127.0.0.1:{server.port}/api/v1{path}",
         data=json.dumps(body).encode(),
-        headers={
-            "Content-Type": "application/json",
-            **{name.replace("_", "-"): text for name, text in headers.items()},
-        },
+        headers={"Content-Type": "application/json", **named},
     )
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
