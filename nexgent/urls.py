@@ -12,7 +12,7 @@ from nexgent.api import pages as description
 from prices import api as prices
 from signals import api as signals
 from trading import services as trading
-from trading.api import history, orders, performance, positions, trades, transactions
+from trading.api import history, order_list, orders, performance, positions, trades, transactions
 
 handler400 = "nexgent.api.errors.handler400"
 handler403 = "nexgent.api.errors.handler403"
@@ -51,6 +51,7 @@ urlpatterns = [
     path(API + "agent-positions/<str:agent_id>/take-profit-summary", positions.LadderSummary.as_view()),
     path(API + "agent-positions/<str:agent_id>/<str:position_id>/close", trades.Close.as_view()),
     path(API + "trades/execute", trades.Execute.as_view(signal_exists=signals.exists)),
+    path(API + "orders", order_list.Orders.as_view()),
     path(API + "orders/<str:order_id>", orders.OneOrder.as_view()),
     path(API + "agent-balances", balances.Balances.as_view()),
     path(API + "agent-balances/<str:balance_id>", balances.OneBalance.as_view()),

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nexgent.api.shapes import DecimalText, Mint, Number, Shape, Stamp, Uuid
+from nexgent.api.shapes import DecimalText, Mint, Number, Object, Shape, Stamp, Uuid
 
 SideName = Literal["buy", "sell"]
 PurposeName = Literal["entry", "dca", "stop_loss", "take_profit", "stale_trade", "manual", "signal", "tape_end"]
@@ -153,7 +153,7 @@ class WrittenOffShape(Shape):
 
 class OrderErrorShape(Shape):
     code: str
-    detail: str
+    detail: Object | None
 
 
 class FillShape(Shape):

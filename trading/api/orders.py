@@ -1,6 +1,7 @@
 """`/orders/:id`: one intent with its decision and what came of it; and the way a request waits for one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,11 +17,13 @@ from nexgent.api.wire import stamp, stamp_or_none, text_or_none
 from nexgent.errors import status_of
 from nexgent.ids import key_uuid
 from trading import services
-from trading.models import OPEN_STATES, Fill, Order, Position, Purpose, Side, State
-from trading.shapes import OrderShape
+from trading.api.explanation import decision_wire, explanation
+from trading.models import OPEN_STATES, Attempt, Fill, Order, Position, Purpose, Side, State
+from trading.order_shapes import OrderDetailShape
 from wallets.models import Entry
 
 WAIT_SECONDS = {"simulation": 10, "live": 45}
+MILLISECOND = timedelta(milliseconds=1)
 
 
 def order_wire(order: Order, fill: Fill | None, entry_id: UUID | None) -> dict[str, Any]:
@@ -33,7 +36,7 @@ def order_wire(order: Order, fill: Fill | None, entry_id: UUID | None) -> dict[s
         "agentId": order.agent_id,
         "walletAddress": order.wallet.address,
         "tokenAddress": order.token_id,
-        "positionId": order.position_id or opened_by(order),
+        "positionId": order.position_id or (opened_by(order) if fill is not None else None),
         "signalId": order.signal_id,
         "side": Side(order.side).label,
         "purpose": Purpose(order.purpose).label,
@@ -79,15 +82,42 @@ def entry_id_of(order_id: UUID) -> UUID | None:
     return Entry.objects.filter(order_id=order_id).values_list("id", flat=True).first()
 
 
+def _in_full(order: Order, fill: Fill | None) -> dict[str, Any]:
+    """What one order shows beyond its row in the list: why, how long each stage took, what was signed."""
+    attempts = Attempt.objects.filter(order_id=order.id).order_by("created_at", "id")
+    return {
+        "decision": decision_wire(order),
+        "attempts": [
+            {
+                "id": attempt.id,
+                "signature": attempt.signature,
+                "state": Attempt.State(attempt.state).label,
+                "lastValidBlockHeight": attempt.last_valid_block_height,
+                "createdAt": stamp(attempt.created_at),
+            }
+            for attempt in attempts
+        ],
+        "latencyMs": latencies(order.stages),
+        "explanation": explanation(order, fill),
+    }
+
+
+def latencies(stages: Mapping[str, str]) -> dict[str, int]:
+    """Milliseconds from the first stamp of an order to each of its stages."""
+    times = {name: datetime.fromisoformat(text) for name, text in stages.items()}
+    first = min(times.values(), default=None)
+    return {} if first is None else {name: (at - first) // MILLISECOND for name, at in times.items()}
+
+
 class OneOrder(Endpoint):
     scopes = {"GET": "transactions"}
 
-    @describe("getOrder", "An order with its decision and what came of it", tag="Trading", answer=OrderShape)
+    @describe("getOrder", "An order with its decision and what came of it", tag="Trading", answer=OrderDetailShape)
     def get(self, request: Request, order_id: str) -> Response:
         rows = Order.objects.select_related("token", "wallet", "config")
         order = one(rows, request.principal, order_id, what="order")
         fill = Fill.objects.filter(order_id=order.id).first()
-        return Response(order_wire(order, fill, entry_id_of(order.id)))
+        return Response({**order_wire(order, fill, entry_id_of(order.id)), **_in_full(order, fill)})
 
 
 def answered(
