@@ -17,14 +17,16 @@ from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
 from trading.models import Order, Position, Purpose, Side, State
+from trading.parts import Parts, parts_of
 from trading.rules.position import PositionState
+from wallets import selectors as wallets
 
 
 def position_wire(
     position: Position,
     state: PositionState,
+    parts: Parts,
     *,
-    wallet_address: str = "",
     price: Decimal | None = None,
     price_state: str = "unpriced",
     sol_usd: Decimal | None = None,
@@ -43,7 +45,7 @@ def position_wire(
     return {
         "id": str(position.id),
         "agentId": str(position.agent_id),
-        "walletAddress": wallet_address,
+        "walletAddress": wallets.address_of(position.wallet_id),
         "tokenAddress": position.token_id,
         "tokenSymbol": position.symbol or "TOKEN",
         "purchasePrice": number(state.average),
@@ -63,11 +65,11 @@ def position_wire(
         "dcaCount": state.dca_count,
         "lastDcaTime": stamp_or_none(state.last_dca_at),
         "lowestPrice": number(state.low),
-        "dcaTransactionIds": [],
+        "dcaTransactionIds": [str(entry_id) for entry_id in parts.dca],
         "lastStopLossUpdate": stamp_or_none(position.updated_at),
         "remainingAmount": number(money.tokens(state.remaining_units, state.decimals)),
         "takeProfitLevelsHit": state.levels_hit,
-        "takeProfitTransactionIds": [],
+        "takeProfitTransactionIds": [str(entry_id) for entry_id in parts.ladder],
         "lastTakeProfitTime": stamp_or_none(position.last_take_profit_at),
         "moonBagActivated": state.moon_bag_active,
         "moonBagAmount": None if bag is None else number(money.tokens(bag, state.decimals)),
@@ -76,15 +78,24 @@ def position_wire(
         "totalTakeProfitLevels": state.total_levels,
         "createdAt": stamp_or_none(state.opened_at),
         "updatedAt": stamp_or_none(position.updated_at),
-        "purchaseTransactionId": str(position.opened_by_id),
+        "purchaseTransactionId": None if parts.opened is None else str(parts.opened),
         "priceState": price_state,
     }
 
 
 def position_event(
-    position: Position, state: PositionState, *, kind: str, at: datetime, order_id: UUID | None = None
+    position: Position,
+    state: PositionState,
+    *,
+    kind: str,
+    at: datetime,
+    order_id: UUID | None = None,
+    entry_id: UUID | None = None,
 ) -> NewEvent:
-    """The event of a created or updated position (raw, without a price); a closed one carries id and reason."""
+    """The event of a created or updated position (raw, without a price); a closed one carries id and reason.
+
+    `entry_id` is the purchase of a position that is only just created; of others it is read.
+    """
     if position.closed_at is not None:
         payload: dict[str, Any] = {
             "eventType": "position_closed",
@@ -93,7 +104,8 @@ def position_event(
             "realizedProfitSol": sol_number(state.realised_lamports),
         }
     else:
-        payload = {"eventType": kind, "position": position_wire(position, state)}
+        parts = parts_of([position.id])[position.id] if entry_id is None else Parts(opened=entry_id)
+        payload = {"eventType": kind, "position": position_wire(position, state, parts)}
     if order_id is not None:
         payload["orderId"] = str(order_id)
     return NewEvent(stream_id=position.agent_id, type="position_update", payload=payload, at=at)
@@ -117,16 +129,19 @@ def order_event(order: Order, *, at: datetime) -> NewEvent:
 def snapshot(agent_id: UUID) -> dict[str, Any]:
     """The positions of `initial_data`, priced with what is known; nothing is fetched from outside."""
     now = clock.now()
-    held = list(
-        Position.objects.filter(agent_id=agent_id, closed_at=None).select_related("watermark", "wallet").order_by("-id")
-    )
+    held = list(Position.objects.filter(agent_id=agent_id, closed_at=None).select_related("watermark").order_by("-id"))
     latest = prices.latest([position.token_id for position in held])
-    sol_usd = prices.sol_usd(now)
-    return {"positions": [priced_wire(position, latest.get(position.token_id), sol_usd, now=now) for position in held]}
+    sol_usd, parts = prices.sol_usd(now), parts_of([position.id for position in held])
+    return {
+        "positions": [
+            priced_wire(position, parts[position.id], latest.get(position.token_id), sol_usd=sol_usd, now=now)
+            for position in held
+        ]
+    }
 
 
 def priced_wire(
-    position: Position, tick: PriceTick | None, sol_usd: Decimal | None, *, now: datetime
+    position: Position, parts: Parts, tick: PriceTick | None, *, sol_usd: Decimal | None, now: datetime
 ) -> dict[str, Any]:
     """A position with its newest price: fresh, stale (the last known one) or unpriced."""
     state = positions.state_of(position)
@@ -134,7 +149,7 @@ def priced_wire(
     return position_wire(
         position,
         state,
-        wallet_address=position.wallet.address,
+        parts,
         price=None if tick is None else tick.price_sol,
         price_state="unpriced" if tick is None else "fresh" if fresh else "stale",
         sol_usd=sol_usd,

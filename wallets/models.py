@@ -8,7 +8,7 @@ belong to the wallet, so that no two wallets wait for one row.
 from django.db import models
 
 from nexgent.ids import uuid7
-from nexgent.rows import UnitsField
+from nexgent.rows import PriceField, UnitsField
 
 
 class Kind(models.TextChoices):
@@ -83,6 +83,10 @@ class Entry(models.Model):
     epoch = models.IntegerField(default=1)
     reason = models.TextField(blank=True, default="", db_default="")
     author = models.CharField(max_length=80, blank=True, default="", db_default="")
+    sol_usd = PriceField(null=True, blank=True)
+    """USD per SOL when it was posted, of what people post; a swap's stands on its fill."""
+    destination = models.CharField(max_length=255, blank=True, default="", db_default="")
+    """Where a withdrawal went, in the words of who posted it."""
     at = models.DateTimeField()
 
     class Meta:

@@ -1,5 +1,6 @@
 """What wallets hold, now or at any time before."""
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ from uuid import UUID
 from django.db import connection
 
 from nexgent.money import SOL_MINT
+from wallets.models import Wallet
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,12 @@ class Balance:
 
 
 _EMPTY = Balance(0, 0, 0)
+
+
+@functools.lru_cache(maxsize=100_000)
+def address_of(wallet_id: UUID) -> str:
+    """The address of a wallet; it never changes, so each process asks once."""
+    return str(Wallet.objects.values_list("address", flat=True).get(id=wallet_id))
 
 
 def balances(wallet_id: UUID, *, at: datetime | None = None) -> dict[str, Balance]:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection, transaction
@@ -22,6 +23,10 @@ from wallets.models import Account, AccountKind, Entry, EntryKind, Hold, Kind, P
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _SIMULATED_ADDRESS_BYTES = 27
+_ENTRY_FIELDS = (
+    *("id", "wallet", "kind", "order_id", "epoch", "reason", "author"),
+    *("sol_usd", "destination", "at"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +50,8 @@ class Draft:
     epoch: int = 1
     reason: str = ""
     author: str = ""
+    sol_usd: Decimal | None = None
+    destination: str = ""
     id: UUID = field(default_factory=uuid7)
 
 
@@ -71,9 +78,12 @@ def post(drafts: Sequence[Draft]) -> None:
         for number, line in enumerate(line for line in draft.lines if line.amount)
     ]
     accounts = sorted({(wallet_id, asset, kind) for _, _, wallet_id, asset, kind, _ in postings})
-    entries = [(d.id, d.wallet_id, str(d.kind), d.order_id, d.epoch, d.reason, d.author, d.at) for d in drafts]
+    entries = [
+        (d.id, d.wallet_id, str(d.kind), d.order_id, d.epoch, d.reason, d.author, d.sol_usd, d.destination, d.at)
+        for d in drafts
+    ]
     rows.insert(Account, ("wallet", "asset", "kind"), accounts, conflict="ON CONFLICT DO NOTHING")
-    rows.insert(Entry, ("id", "wallet", "kind", "order_id", "epoch", "reason", "author", "at"), entries)
+    rows.insert(Entry, _ENTRY_FIELDS, entries)
     rows.insert(Posting, ("entry", "line", "wallet", "asset", "kind", "amount"), postings)
 
 
@@ -124,9 +134,15 @@ def wallet_create(*, workspace_id: UUID, kind: str = Kind.SIMULATION, address: s
 
 
 def deposit(
-    *, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None, stream_id: UUID | None = None
+    *,
+    wallet_id: UUID,
+    lamports: int,
+    author: str,
+    sol_usd: Decimal | None = None,
+    at: datetime | None = None,
+    stream_id: UUID | None = None,
 ) -> Entry:
-    """Credit a simulation wallet with SOL.
+    """Credit a simulation wallet with SOL; `sol_usd` is USD per SOL now, where known.
 
     Raises Refusal LIVE_WALLET, InvalidInput, NotFound. With `stream_id` an event `balance_update` is appended there.
     """
@@ -138,17 +154,25 @@ def deposit(
         asset=SOL_MINT,
         amount=lamports,
         author=author,
+        sol_usd=sol_usd,
         at=at,
         stream_id=stream_id,
     )
 
 
 def withdraw(
-    *, wallet_id: UUID, lamports: int, author: str, at: datetime | None = None, stream_id: UUID | None = None
+    *,
+    wallet_id: UUID,
+    lamports: int,
+    author: str,
+    sol_usd: Decimal | None = None,
+    destination: str = "",
+    at: datetime | None = None,
+    stream_id: UUID | None = None,
 ) -> Entry:
-    """Debit a simulation wallet by free SOL (what is held does not count).
+    """Debit a simulation wallet by free SOL (what is held does not count); `destination` is kept as it was said.
 
-    Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. `stream_id` as in `deposit`.
+    Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. The rest as in `deposit`.
     """
     _positive("lamports", lamports)
     return _move(
@@ -158,8 +182,10 @@ def withdraw(
         asset=SOL_MINT,
         amount=-lamports,
         author=author,
+        sol_usd=sol_usd,
         at=at,
         stream_id=stream_id,
+        destination=destination,
     )
 
 
@@ -170,13 +196,14 @@ def adjust(
     amount: int,
     reason: str,
     author: str,
+    sol_usd: Decimal | None = None,
     at: datetime | None = None,
     stream_id: UUID | None = None,
 ) -> Entry:
     """Correct a simulation wallet's balance by a signed amount of base units; a reason is required.
 
     Of a token no more can be taken than adjustments brought: the rest belongs to positions and leaves by a sale or a
-    write-off. Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. `stream_id` as in `deposit`.
+    write-off. Raises Refusal INSUFFICIENT_BALANCE and LIVE_WALLET, InvalidInput, NotFound. The rest as in `deposit`.
     """
     if not _is_whole(amount) or amount == 0:
         raise InvalidInput({"amount": "Must be a whole number other than 0."})
@@ -191,6 +218,7 @@ def adjust(
         asset=asset,
         amount=amount,
         author=author,
+        sol_usd=sol_usd,
         at=at,
         stream_id=stream_id,
         reason=reason.strip(),
@@ -205,9 +233,11 @@ def _move(
     asset: str,
     amount: int,
     author: str,
+    sol_usd: Decimal | None,
     at: datetime | None,
     stream_id: UUID | None,
     reason: str = "",
+    destination: str = "",
 ) -> Entry:
     with transaction.atomic():
         wallet = _simulation_wallet(wallet_id)
@@ -221,6 +251,8 @@ def _move(
             epoch=wallet.epoch,
             reason=reason,
             author=author,
+            sol_usd=sol_usd,
+            destination=destination,
         )
         post([draft])
         if stream_id is not None:

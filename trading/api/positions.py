@@ -1,13 +1,10 @@
 """`/agent-positions`: what an agent holds now, valued at the latest price, and the order to close it."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
-from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,29 +19,13 @@ from nexgent.api.wire import number, number_or_none, sol_number, stamp, stamp_or
 from nexgent.errors import NotFound
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
-from trading.models import Position, Purpose
+from trading.models import Position
+from trading.parts import Parts, parts_of
 from trading.rules import pnl
 from trading.shapes import LadderSummaryShape, PositionShape
 
 PERCENT_PLACES = 8
 USD_PLACES = 12
-
-_PARTS = """
-SELECT p.id, o.purpose, e.id, true FROM trading_position p
-JOIN trading_order o ON o.id = p.opened_by_id JOIN wallets_entry e ON e.order_id = o.id WHERE p.id = ANY(%(ids)s)
-UNION ALL
-SELECT o.position_id, o.purpose, e.id, false FROM trading_order o JOIN wallets_entry e ON e.order_id = o.id
-WHERE o.position_id = ANY(%(ids)s) AND o.purpose = ANY(%(purposes)s) ORDER BY 3
-"""
-
-
-class Parts:
-    """The ledger entries of a position's fills: what opened it, what DCA and the ladder added."""
-
-    def __init__(self) -> None:
-        self.opened: UUID | None = None
-        self.dca: list[UUID] = []
-        self.ladder: list[UUID] = []
 
 
 def open_positions(agent: Agent, *, address: str | None = None) -> list[Position]:
@@ -71,26 +52,8 @@ def positions_wire(rows: Sequence[Position]) -> list[dict[str, Any]]:
         return []
     now = clock.now()
     ticks, sol_usd = prices.latest(sorted({row.token_id for row in rows})), prices.sol_usd(now)
-    parts = _parts([row.id for row in rows])
+    parts = parts_of([row.id for row in rows])
     return [_wire(row, parts[row.id], ticks.get(row.token_id), sol_usd, now) for row in rows]
-
-
-def _parts(position_ids: list[UUID]) -> defaultdict[UUID, Parts]:
-    found: defaultdict[UUID, Parts] = defaultdict(Parts)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _PARTS,
-            {"ids": position_ids, "purposes": [int(Purpose.DCA), int(Purpose.TAKE_PROFIT)]},
-        )
-        for position_id, purpose, entry_id, is_opening in cursor.fetchall():
-            parts = found[position_id]
-            if is_opening:
-                parts.opened = entry_id
-            elif purpose == Purpose.DCA:
-                parts.dca.append(entry_id)
-            else:
-                parts.ladder.append(entry_id)
-    return found
 
 
 def price_state(tick: PriceTick | None, now: datetime) -> str:

@@ -4,41 +4,42 @@ A wallet's entries belong to the agent that was assigned to it at the time. Entr
 would are kept and answer 409 LEDGER_IMMUTABLE.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import connection
-from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.api.agents import owned
 from agents.api.wallets import wallet_of
-from nexgent import money
+from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
 from nexgent.api import idempotency, pagination, query
-from nexgent.api.bodies import Body, DecimalValue, Moment, UuidValue, read
+from nexgent.api.bodies import read
 from nexgent.api.openapi import Link, address, choice, describe, flag, integer, moment, text, uuid, window
 from nexgent.api.shapes import Error
 from nexgent.api.wire import stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound, Refusal
+from prices import selectors as prices
+from trading.api.entries import NewTransaction, post_entry
 from trading.models import Purpose, Side
 from trading.rules.pnl import usd_of
 from trading.shapes import TransactionShape
-from wallets import services as wallets
 from wallets.api import immutable
-from wallets.models import Entry, EntryKind, Kind, Wallet
+from wallets.models import EntryKind, Kind, Wallet
 
 USE = "POST /api/v1/agent-transactions with DEPOSIT, WITHDRAWAL or ADJUSTMENT"
-AMOUNT_MAX = Decimal(10**12)
 USD_PLACES = Decimal("0.00000001")
 
 _COLUMNS = """
-SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, a.agent_id, w.address,
+SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, e.destination, e.sol_usd AS sol_usd_posted,
+       a.agent_id, w.address,
        o.side, o.purpose, o.signal_id, o.mint, o.position_id,
        f.amount_in, f.amount_out, f.protocol_fee_lamports, f.network_fee_lamports, f.price, f.price_impact, f.sol_usd,
        own.asset, own.amount, coalesce(nullif(t.symbol, ''), 'TOKEN') AS symbol, coalesce(t.decimals, 0) AS decimals
@@ -107,10 +108,12 @@ def _single_leg(row: dict[str, Any]) -> Leg:
 
 def _value_usd(row: dict[str, Any]) -> str:
     """USD of the SOL side at the price of its time; "0" where none was known, as the reference's type wants text."""
-    if row["amount_in"] is None:
-        return "0"
-    lamports = row["amount_in"] if row["side"] == Side.BUY else row["amount_out"]
-    usd = usd_of(int(lamports), row["sol_usd"])
+    if row["amount_in"] is not None:
+        lamports = row["amount_in"] if row["side"] == Side.BUY else row["amount_out"]
+        usd = usd_of(int(lamports), row["sol_usd"])
+    else:
+        lamports = abs(int(row["amount"] or 0)) if row["asset"] == money.SOL_MINT else 0
+        usd = usd_of(lamports, row["sol_usd_posted"])
     return "0" if usd is None else money.text(usd.quantize(USD_PLACES))
 
 
@@ -125,7 +128,7 @@ def transaction_wire(row: dict[str, Any]) -> dict[str, Any]:
         "transactionType": row["kind"],
         "transactionValueUsd": _value_usd(row),
         "transactionTime": at,
-        "destinationAddress": None,
+        "destinationAddress": row["destination"] or None,
         "signalId": row["signal_id"],
         "fees": "0",
         "routes": None,
@@ -181,22 +184,11 @@ def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
     return rows[0]
 
 
-class NewTransaction(Body):
-    agent_id: UuidValue
-    transaction_type: str
-    wallet_address: str | None = Field(default=None, max_length=44)
-    transaction_value_usd: DecimalValue | None = Field(default=None, ge=0)
-    transaction_time: Moment | None = None
-    input_mint: str | None = Field(default=None, max_length=255)
-    input_amount: DecimalValue | None = None
-    output_mint: str | None = Field(default=None, max_length=255)
-    output_amount: DecimalValue | None = None
-    reason: str | None = Field(default=None, max_length=1000)
-
-
 class Transactions(Endpoint):
     scopes = {"GET": "transactions"}
     roles = {"POST": Role.OWNER}
+    signal_exists: ClassVar[Callable[[UUID, int], bool] | None] = None
+    """Whether a workspace has a signal; given by the layer that knows signals."""
 
     @describe(
         "listTransactions",
@@ -265,7 +257,17 @@ class Transactions(Endpoint):
         wallet = wallet_of(agent, body.wallet_address)
         if wallet.kind != Kind.SIMULATION:
             raise immutable("a transfer on the chain: the balance of a live wallet follows it")
-        return idempotency.once(request, lambda: _post(request.principal, body, wallet, agent.id))
+        if body.signal_id is not None:
+            self._check_signal(request.principal, body.signal_id)
+        sol_usd = prices.sol_usd(clock.now())
+        return idempotency.once(
+            request, lambda: _post(request.principal, body, wallet, agent_id=agent.id, sol_usd=sol_usd)
+        )
+
+    def _check_signal(self, principal: Principal, signal_id: int) -> None:
+        known: Any = self.signal_exists
+        if known is not None and not known(principal.workspace_id, signal_id):
+            raise NotFound("signal")
 
 
 class OneTransaction(Endpoint):
@@ -289,42 +291,9 @@ class OneTransaction(Endpoint):
         return immutable(USE)
 
 
-def _post(principal: Principal, body: NewTransaction, wallet: Wallet, agent_id: UUID) -> Response:
-    entry = _entry(principal, body, wallet, agent_id)
+def _post(
+    principal: Principal, body: NewTransaction, wallet: Wallet, *, agent_id: UUID, sol_usd: Decimal | None
+) -> Response:
+    entry = post_entry(principal, body, wallet, agent_id=agent_id, sol_usd=sol_usd)
     row = fetch(["a.agent_id = %(agent)s", "e.id = %(id)s"], {"agent": agent_id, "id": entry.id})[0]
     return Response(transaction_wire(row), status=201)
-
-
-def _entry(principal: Principal, body: NewTransaction, wallet: Wallet, agent_id: UUID) -> Entry:
-    author = principal.user.email[:80]
-    lamports = _lamports(body)
-    if body.transaction_type == EntryKind.DEPOSIT:
-        return wallets.deposit(wallet_id=wallet.id, lamports=lamports, author=author, stream_id=agent_id)
-    if body.transaction_type == EntryKind.WITHDRAWAL:
-        return wallets.withdraw(wallet_id=wallet.id, lamports=lamports, author=author, stream_id=agent_id)
-    return wallets.adjust(
-        wallet_id=wallet.id,
-        asset=money.SOL_MINT,
-        amount=lamports,
-        reason=body.reason or "",
-        author=author,
-        stream_id=agent_id,
-    )
-
-
-def _lamports(body: NewTransaction) -> int:
-    """What is moved. Only SOL comes from outside, tokens come by trades; a sign is for adjustments."""
-    mint, amount, name = body.input_mint, body.input_amount, "inputAmount"
-    if amount is None:
-        mint, amount, name = body.output_mint, body.output_amount, "outputAmount"
-    if amount is None:
-        raise InvalidInput({"inputAmount": "is required"})
-    if mint not in (None, "", money.SOL_MINT):
-        raise InvalidInput({name.replace("Amount", "Mint"): f"must be SOL ({money.SOL_MINT})"})
-    is_signed = body.transaction_type == EntryKind.ADJUSTMENT
-    if amount == 0 or (amount < 0 and not is_signed) or abs(amount) > AMOUNT_MAX:
-        raise InvalidInput({name: f"must be greater than 0 and at most {AMOUNT_MAX}"})
-    lamports = money.lamports(amount)
-    if money.sol(lamports) != amount:
-        raise InvalidInput({name: f"must have at most {money.SOL_DECIMALS} decimals"})
-    return lamports
