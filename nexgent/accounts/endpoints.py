@@ -6,16 +6,18 @@ exist, nor what belongs to an agent that a limited member has no grant for: `min
 to a row.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
 from django.db.models import Model, QuerySet
+from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
 from nexgent.api.query import uuid_of
-from nexgent.api.throttling import Limit
+from nexgent.api.throttling import Limit, add_headers, classes_of, limit
 from nexgent.errors import NotFound
 
 _Row = TypeVar("_Row", bound=Model)
@@ -27,12 +29,24 @@ class Endpoint(APIView):
     scopes: ClassVar[dict[str, str]] = {}
     roles: ClassVar[dict[str, Role]] = {}
     throttles: ClassVar[dict[str, tuple[type[Limit], ...]]] = {}
-    """Limits per method; `throttle_classes` counts every method."""
+    """Limits per method; `throttle_classes` counts every method. Without any: those of all reads and writes."""
     is_public: ClassVar[bool] = False
+    is_unlimited: ClassVar[bool] = False
+    """No limit counts here, nor a key's own: nobody is kept from selling."""
+    is_for_first_password: ClassVar[bool] = False
+    """Open to somebody whose first password is still to be changed."""
+    step_up: ClassVar[dict[str, Callable[[Request], bool]]] = {}
+    """Per method, whether a request asks for a fresh proof (`nexgent.accounts.step_up`)."""
 
     def get_throttles(self) -> list[Any]:
-        mine = self.throttles.get(self.request.method or "", ())
-        return [limit() for limit in (*self.throttle_classes, *mine)]
+        of_method = classes_of(self, self.request.method or "")
+        rate = getattr(getattr(self.request, "principal", None), "rate_per_minute", None)
+        own = (limit("key", rate),) if rate is not None and not self.is_unlimited else ()
+        return [each() for each in (*of_method, *own)]
+
+    def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
+        add_headers(request._request if isinstance(request, Request) else request, response)
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 def mine(rows: QuerySet[_Row], principal: Principal, *, path: str = "workspace_id") -> QuerySet[_Row]:

@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 from nexgent.api.openapi import Operation, Param
 from nexgent.api.query import BIGINT_MAX
 from nexgent.api.shapes import Error
+from nexgent.api.throttling import classes_of
 from nexgent.errors import status_of
 
 SECURITY = {
@@ -178,8 +179,7 @@ def wire(
 def _limits(view: type[APIView] | None, method: str) -> list[Any]:
     if view is None:
         return []
-    found = (*view.throttle_classes, *getattr(view, "throttles", {}).get(method, ()))
-    return [limit for limit in found if getattr(limit, "per_minute", 0)]
+    return [limit for limit in classes_of(view, method) if getattr(limit, "per_minute", 0)]
 
 
 def _access(view: Any, method: str, scope: str | None, is_public: bool, limits: list[Any]) -> str:

@@ -17,6 +17,7 @@ from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
 from nexgent.api.bodies import Body, DecimalValue, Trimmed, UuidValue, read
 from nexgent.api.openapi import Link, describe
+from nexgent.api.throttling import ORDERS
 from nexgent.api.wire import number, sol_number
 from nexgent.errors import InvalidInput, NotFound
 from trading import services
@@ -71,6 +72,7 @@ class CloseBody(Body):
 
 class Execute(Endpoint):
     scopes = {"POST": "trade"}
+    throttles = {"POST": (ORDERS,)}
     signal_exists: ClassVar[Callable[[UUID, int], bool] | None] = None
     """Whether a workspace has a signal; given by the layer that knows signals."""
 
@@ -122,6 +124,7 @@ class Close(Endpoint):
     """Never limited by a throttle. What the caller names as reason is not believed: a manual close is manual."""
 
     scopes = {"POST": "trade"}
+    is_unlimited = True
 
     @describe(
         "closePosition",
