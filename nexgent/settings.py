@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from celery.schedules import crontab
 
-from nexgent.runtime import environment, logs, processes
+from nexgent.runtime import environment, logs, mail, processes
 from nexgent.runtime.embedded import EmbeddedServers
 
 BASE_DIR = environment.PROJECT_DIR
@@ -82,6 +82,8 @@ if TRUSTED_PROXIES:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 CORS_ORIGIN = ENV.cors_origin
 REGISTRATION = ENV.registration
+MAIL_URL = ENV.email_url.get_secret_value()
+globals().update(mail.settings_of(MAIL_URL, host=_public.hostname or ""))  # EMAIL_*
 WS_QUERY_TOKEN, LEGACY_REFRESH = ENV.ws_query_token, ENV.legacy_refresh
 SIGNAL_RATE = ENV.signal_rate
 METRICS_TOKEN = ENV.metrics_token.get_secret_value()
@@ -263,6 +265,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "trading.untradable": _every(30, "trading.untradable", "default", expires=30),
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
+    "accounts.letters": _every(10, "accounts.letters", "default", expires=10),
     "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
     "runtime.check_books": _every(60, "runtime.check_books", "default", expires=60),
     "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),
@@ -308,6 +311,6 @@ logs.configure(
         SECRET_KEY,
         JWT_SIGNING_KEY,
         *environment.secret_values(ENV),
-        *filter(None, [unquote(urlsplit(url).password or "") for url in (DATABASE_URL, REDIS_URL)]),
+        *filter(None, [unquote(urlsplit(url).password or "") for url in (DATABASE_URL, REDIS_URL, MAIL_URL)]),
     ],
 )

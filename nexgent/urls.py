@@ -6,13 +6,14 @@ from django.urls import include, path
 from agents import selectors as agent_selectors
 from agents.api import agents, balances, config, live
 from agents.api import wallets as agent_wallets
-from nexgent.accounts import alarms_api, audit_api, grants_api
+from nexgent.accounts import alarms_api, audit_api, grants_api, keys_api, registration_api, sessions_api, step_up
 from nexgent.accounts import api as accounts
 from nexgent.api import pages as description
 from prices import api as prices
 from signals import api as signals
+from signals import closing_api
 from trading import services as trading
-from trading.api import history, order_list, orders, performance, positions, trades, transactions
+from trading.api import closing, history, order_list, orders, performance, positions, trades, transactions
 
 handler400 = "nexgent.api.errors.handler400"
 handler403 = "nexgent.api.errors.handler403"
@@ -28,8 +29,31 @@ urlpatterns = [
     path(API + "auth/refresh", accounts.Refresh.as_view()),
     path(API + "auth/logout", accounts.Logout.as_view()),
     path(API + "auth/me", accounts.Me.as_view()),
-    path(API + "api-keys", accounts.Keys.as_view()),
-    path(API + "api-keys/<str:key_id>", accounts.Key.as_view()),
+    path(API + "auth/password", accounts.Password.as_view()),
+    path(API + "auth/step-up", accounts.StepUp.as_view()),
+    path(API + "auth/sessions", sessions_api.Sessions.as_view()),
+    path(API + "auth/sessions/<str:session_id>", sessions_api.OneSession.as_view()),
+    path(API + "auth/revoke-all", sessions_api.RevokeAll.as_view()),
+    path(API + "auth/factors", sessions_api.Factors.as_view()),
+    path(API + "auth/factors/totp", sessions_api.Totp.as_view()),
+    path(API + "auth/factors/totp/offer", sessions_api.TotpOffer.as_view()),
+    path(API + "auth/factors/recovery-codes", sessions_api.RecoveryCodes.as_view()),
+    path(API + "auth/factors/<int:factor_id>", sessions_api.OneFactor.as_view()),
+    path(API + "auth/register", registration_api.Register.as_view()),
+    path(API + "auth/password-reset", registration_api.Reset.as_view()),
+    path(API + "auth/password-reset/confirm", registration_api.ResetUse.as_view()),
+    path(API + "auth/email", registration_api.Email.as_view()),
+    path(API + "workspaces", registration_api.Workspaces.as_view()),
+    path(API + "workspaces/<str:workspace_id>/choose", registration_api.Choose.as_view()),
+    path(API + "workspaces/<str:workspace_id>/invitations", registration_api.Invitations.as_view()),
+    path(
+        API + "workspaces/<str:workspace_id>/invitations/<str:invitation_id>", registration_api.OneInvitation.as_view()
+    ),
+    path(API + "invitations/accept", registration_api.Accept.as_view()),
+    path(API + "api-keys", keys_api.Keys.as_view()),
+    path(API + "api-keys/presets", keys_api.Presets.as_view()),
+    path(API + "api-keys/<str:key_id>", keys_api.Key.as_view()),
+    path(API + "api-keys/<str:key_id>/rotate", keys_api.Rotate.as_view()),
     path(API + "alarms", alarms_api.Alarms.as_view()),
     path(API + "audit-log", audit_api.AuditLog.as_view()),
     path(API + "workspaces/<str:workspace_id>/members", grants_api.Members.as_view()),
@@ -38,18 +62,23 @@ urlpatterns = [
         API + "workspaces/<str:workspace_id>/members/<str:user_id>/grants",
         grants_api.Grants.as_view(agents_of=agent_selectors.ids),
     ),
-    path(API + "agents", agents.Agents.as_view()),
-    path(API + "agents/<str:agent_id>", agents.OneAgent.as_view()),
+    path(API + "agents", agents.Agents.as_view(step_up={"POST": step_up.turns_live})),
+    path(
+        API + "agents/<str:agent_id>",
+        agents.OneAgent.as_view(step_up={"PUT": step_up.turns_live, "PATCH": step_up.turns_live}),
+    ),
     path(API + "agents/<str:agent_id>/config", config.Config.as_view(apply_to_open=trading.apply_to_open_positions)),
     path(API + "agents/<str:agent_id>/config/versions", config.Versions.as_view()),
     path(API + "agents/<str:agent_id>/config/versions/<int:number>", config.Version.as_view()),
     path(API + "agents/<str:agent_id>/positions", positions.AgentPositions.as_view()),
+    path(API + "agents/<str:agent_id>/positions/close-all", closing.CloseAll.as_view()),
+    path(API + "positions/close-by-ref", closing_api.CloseByReference.as_view()),
     path(API + "agents/<str:agent_id>/positions/<str:position_id>/write-off", trades.WriteOff.as_view()),
     path(API + "agents/<str:agent_id>/performance", performance.Performance.as_view()),
     path(API + "agents/<str:agent_id>/balance-history", performance.BalanceHistory.as_view()),
     path(API + "agent-positions/<str:agent_id>", positions.AgentPositions.as_view()),
     path(API + "agent-positions/<str:agent_id>/take-profit-summary", positions.LadderSummary.as_view()),
-    path(API + "agent-positions/<str:agent_id>/<str:position_id>/close", trades.Close.as_view()),
+    path(API + "agent-positions/<str:agent_id>/<str:position_id>/close", trades.Close.as_view(is_unlimited=True)),
     path(API + "trades/execute", trades.Execute.as_view(signal_exists=signals.exists)),
     path(API + "orders", order_list.Orders.as_view()),
     path(API + "orders/<str:order_id>", orders.OneOrder.as_view()),

@@ -1,4 +1,4 @@
-"""REST of accounts: sign-in with tokens, and API keys. Shapes as clients of the reference expect them."""
+"""REST of sign-in: tokens, password, proof. Shapes as clients of the reference expect them."""
 
 from typing import Any
 
@@ -6,17 +6,18 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nexgent.accounts import services, tokens
-from nexgent.accounts.endpoints import Endpoint, one
-from nexgent.accounts.models import ApiKey, Role, User
-from nexgent.accounts.shapes import KeyShape, KeysShape, NewKeyShape, RefreshedShape, SessionShape, UserShape
+from nexgent.accounts import factors, services, step_up, tokens
+from nexgent.accounts.clients import client_of
+from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.models import Role, User
+from nexgent.accounts.shapes import RefreshedShape, SessionShape, TokensShape, UserShape
 from nexgent.api.addresses import client_address
 from nexgent.api.bodies import Body, read
-from nexgent.api.openapi import Link, describe
+from nexgent.api.openapi import describe
 from nexgent.api.shapes import Done
 from nexgent.api.throttling import limit
 from nexgent.api.wire import stamp
-from nexgent.errors import Refusal
+from nexgent.errors import InvalidInput, Refusal
 
 
 class LoginBody(Body):
@@ -24,6 +25,7 @@ class LoginBody(Body):
     password: str = Field(min_length=1, max_length=1024)
     remember_me: bool = False
     rotate_refresh: bool = False
+    code: str = Field(default="", max_length=20, description="Of the second factor, where there is one.")
 
 
 class RefreshBody(Body):
@@ -34,23 +36,18 @@ class LogoutBody(Body):
     refresh_token: str | None = Field(default=None, max_length=tokens.TOKEN_LENGTH_MAX)
 
 
-class KeyBody(Body):
-    name: str = Field(min_length=1, max_length=100)
-    scopes: list[str] = Field(min_length=1, max_length=20)
+class PasswordBody(Body):
+    current_password: str = Field(min_length=1, max_length=1024)
+    new_password: str = Field(min_length=1, max_length=1024)
+
+
+class ProofBody(Body):
+    password: str = Field(default="", max_length=1024)
+    code: str = Field(default="", max_length=20)
 
 
 def user_wire(user: User) -> dict[str, Any]:
     return {"id": user.id, "email": user.email, "createdAt": stamp(user.created_at)}
-
-
-def key_wire(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "prefix": key.prefix,
-        "scopes": key.scopes,
-        "createdAt": stamp(key.created_at),
-    }
 
 
 class Login(Endpoint):
@@ -64,20 +61,24 @@ class Login(Endpoint):
         tag="Sign-in",
         body=LoginBody,
         answer=SessionShape,
-        refusals=("AUTHENTICATION_ERROR", "ACCOUNT_LOCKED", "NO_ADMINISTRATOR"),
+        refusals=("AUTHENTICATION_ERROR", "SECOND_FACTOR_REQUIRED", "CODE_WRONG", "ACCOUNT_LOCKED", "NO_ADMINISTRATOR"),
         example={"email": "you@example.com", "password": "correct-horse-battery-9"},
     )
     def post(self, request: Request) -> Response:
         body = read(LoginBody, request.data)
         try:
-            user = services.authenticate(email=body.email, password=body.password, address=client_address(request))
+            user = services.sign_in(
+                email=body.email, password=body.password, code=body.code, address=client_address(request)
+            )
         except Refusal as refusal:
             if refusal.code == "AUTHENTICATION_ERROR" and not services.has_administrator():
                 raise Refusal(
                     "NO_ADMINISTRATOR", "There is no administrator yet. Run: manage.py create_admin"
                 ) from refusal
             raise
-        pair = tokens.open_session(user, remember_me=body.remember_me, rotate=body.rotate_refresh)
+        pair = tokens.open_session(
+            user, remember_me=body.remember_me, rotate=body.rotate_refresh, client=client_of(request)
+        )
         return Response({"accessToken": pair.access, "refreshToken": pair.refresh, "user": user_wire(user)})
 
 
@@ -103,6 +104,7 @@ class Refresh(Endpoint):
 
 class Logout(Endpoint):
     roles = {"POST": Role.VIEWER}
+    is_for_first_password = True
 
     @describe(
         "signOut", "End the session of the token", tag="Sign-in", body=LogoutBody, body_required=False, answer=Done
@@ -114,54 +116,64 @@ class Logout(Endpoint):
 
 
 class Me(Endpoint):
+    is_for_first_password = True
+
     @describe("getMe", "Who is signed in", tag="Sign-in", answer=UserShape)
     def get(self, request: Request) -> Response:
         return Response(user_wire(request.principal.user))
 
 
-class Keys(Endpoint):
-    roles = {"GET": Role.OWNER, "POST": Role.OWNER}
+class Password(Endpoint):
+    """Change one's own password; the only way out of a first password."""
 
-    @describe("listKeys", "API keys of the workspace", tag="API keys", answer=KeysShape)
-    def get(self, request: Request) -> Response:
-        keys = ApiKey.objects.filter(workspace_id=request.principal.workspace_id, revoked_at=None).order_by("-id")
-        return Response({"items": [key_wire(key) for key in keys]})
+    roles = {"POST": Role.VIEWER}
+    is_for_first_password = True
+    step_up = {"POST": lambda request: factors.is_needed(request.principal.user.pk)}
 
     @describe(
-        "createKey",
-        "Make an API key",
-        tag="API keys",
-        description="The key itself is in this answer only.",
-        body=KeyBody,
-        answer=NewKeyShape,
-        status=201,
-        example={"name": "bot", "scopes": ["signals"]},
-        links={
-            "Key": Link("getKey", {"keyId": "$response.body#/id"}),
-            "End": Link("deleteKey", {"keyId": "$response.body#/id"}),
-        },
+        "changePassword",
+        "Change the password",
+        tag="Sign-in",
+        description="Ends every session of the user, this one too, and opens a new one.",
+        body=PasswordBody,
+        answer=TokensShape,
+        refusals=("ACCOUNT_LOCKED", "STEP_UP_REQUIRED"),
     )
     def post(self, request: Request) -> Response:
-        body = read(KeyBody, request.data)
-        principal = request.principal
-        new = services.api_key_create(
-            user_id=principal.user.id, workspace_id=principal.workspace_id, name=body.name, scopes=body.scopes
-        )
-        return Response({**key_wire(new.key), "key": new.raw}, status=201)
+        body, user = read(PasswordBody, request.data), request.principal.user
+        try:
+            services.password_change(user_id=user.pk, current=body.current_password, new=body.new_password)
+        except InvalidInput as problem:
+            raise InvalidInput({_WIRE.get(name, name): text for name, text in problem.problems.items()}) from problem
+        pair = tokens.open_session(user, remember_me=False, rotate=False, client=client_of(request))
+        done = {"success": True, "message": "The password was changed; every other session has ended."}
+        return Response({**done, "accessToken": pair.access, "refreshToken": pair.refresh})
 
 
-class Key(Endpoint):
-    roles = {"GET": Role.OWNER, "DELETE": Role.OWNER}
+_WIRE = {"password": "newPassword"}
 
-    @describe("getKey", "One API key", tag="API keys", answer=KeyShape)
-    def get(self, request: Request, key_id: str) -> Response:
-        return Response(key_wire(self._key(request, key_id)))
 
-    @describe("deleteKey", "End an API key at once", tag="API keys", answer=Done)
-    def delete(self, request: Request, key_id: str) -> Response:
-        key = self._key(request, key_id)
-        services.api_key_revoke(workspace_id=request.principal.workspace_id, key_id=key.id)
-        return Response({"success": True, "message": "API key deleted."})
+class StepUp(Endpoint):
+    """Prove once more who one is: for ten minutes settings that move money are open."""
 
-    def _key(self, request: Request, key_id: str) -> ApiKey:
-        return one(ApiKey.objects.filter(revoked_at=None), request.principal, key_id, what="api_key")
+    roles = {"POST": Role.VIEWER}
+    throttle_classes = (limit("step-up", 10),)
+
+    @describe(
+        "stepUp",
+        "Confirm that it is you",
+        tag="Sign-in",
+        description="`code` where there is a second factor, else `password`. Good for ten minutes.",
+        body=ProofBody,
+        answer=Done,
+        refusals=("CODE_WRONG", "ACCOUNT_LOCKED"),
+        example={"password": "correct-horse-battery-9"},
+    )
+    def post(self, request: Request) -> Response:
+        body, principal = read(ProofBody, request.data), request.principal
+        services.proof_check(principal.user, password=body.password, code=body.code)
+        if principal.session_id is not None:
+            step_up.record_token(principal)
+        else:
+            step_up.record_page(request._request.session)
+        return Response({"success": True, "message": "Confirmed for ten minutes."})

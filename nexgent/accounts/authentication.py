@@ -70,7 +70,7 @@ def _of_session(request: Any) -> Principal | None:
 
 
 class EmailBackend(ModelBackend):
-    """Sign-in of pages and the admin, under the same lock as the API's."""
+    """Sign-in by a form that knows no second factor: whoever has one is refused."""
 
     def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **kwargs: Any
@@ -80,6 +80,6 @@ class EmailBackend(ModelBackend):
             return None
         address = client_address(request) if request is not None else "local"
         try:
-            return services.authenticate(email=email, password=password, address=address)
+            return services.sign_in(email=email, password=password, address=address)
         except Refusal:
             return None  # the form says the same sentence whatever the reason

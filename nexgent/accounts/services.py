@@ -8,7 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
-from nexgent.accounts import sessions
+from nexgent.accounts import factors, sessions
 from nexgent.accounts.guards import Guard
 from nexgent.accounts.keys import NewKey, api_key_create, api_key_revoke
 from nexgent.accounts.models import Membership, Role, User, Workspace
@@ -25,6 +25,8 @@ __all__ = [
     "password_change",
     "password_check",
     "password_set",
+    "proof_check",
+    "sign_in",
     "user_create",
 ]
 PASSWORD_LENGTH_MAX = 128
@@ -105,6 +107,38 @@ def authenticate(*, email: str, password: str, address: str) -> User:
         guard.forget()
         return user
     raise guard.fail(Refusal("AUTHENTICATION_ERROR", "The e-mail or the password is wrong."))
+
+
+def sign_in(*, email: str, password: str, code: str = "", address: str) -> User:
+    """The user of these credentials, second factor included.
+
+    Raises what `authenticate` raises; `Refusal` SECOND_FACTOR_REQUIRED when the password is right and a code is due,
+    CODE_WRONG when it is wrong.
+    """
+    user = authenticate(email=email, password=password, address=address)
+    if factors.is_needed(user.pk):
+        if not code:
+            raise Refusal("SECOND_FACTOR_REQUIRED", "Send a code of your authenticator app, or a recovery code.")
+        factors.code_check(user, code)
+    return user
+
+
+def proof_check(user: User, *, password: str, code: str) -> None:
+    """Accept a proof that it is still this person: a code where there is a second factor, else the password.
+
+    Raises `InvalidInput`, `Refusal` CODE_WRONG or ACCOUNT_LOCKED.
+    """
+    if factors.is_needed(user.pk):
+        if not code:
+            raise InvalidInput({"code": "is required: you have a second factor"})
+        factors.code_check(user, code)
+        return
+    guard = Guard("password", str(user.pk))
+    guard.admit()
+    known = User.objects.get(pk=user.pk)
+    if not known.check_password(password):
+        raise guard.fail(InvalidInput({"password": "is wrong"}))
+    guard.forget()
 
 
 def password_change(*, user_id: UUID, current: str, new: str, page_key: str | None = None) -> None:

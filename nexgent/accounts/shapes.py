@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from nexgent.api.shapes import Object, Shape, Stamp, Uuid
+from nexgent.api.shapes import DecimalText, Object, Shape, Stamp, Uuid
 
 
 class UserShape(Shape):
@@ -27,11 +27,21 @@ class RefreshedShape(Shape):
 
 
 class KeyShape(Shape):
+    """Null limits are none; the limits are additions to the reference."""
+
     id: Uuid
     name: str
     prefix: str
     scopes: list[str]
     created_at: Stamp
+    expires_at: Stamp | None
+    last_used_at: Stamp | None
+    last_used_from: str | None
+    addresses: list[str]
+    spend_limit_sol: DecimalText | None
+    spent_today_sol: DecimalText | None
+    rate_per_minute: int | None
+    previous_good_until: Stamp | None
 
 
 class NewKeyShape(KeyShape):
@@ -42,6 +52,88 @@ class NewKeyShape(KeyShape):
 
 class KeysShape(Shape):
     items: list[KeyShape]
+
+
+class PresetShape(Shape):
+    """The least a common job needs; send its name as `preset` instead of `scopes`."""
+
+    name: str
+    title: str
+    about: str
+    scopes: list[str]
+
+
+class TokensShape(Shape):
+    """Tokens of a new session, in place of those that ended."""
+
+    success: Literal[True]
+    message: str
+    access_token: str
+    refresh_token: str
+
+
+class OpenSessionShape(Shape):
+    """`kind` page: signed in with a browser; token: an API client."""
+
+    id: Uuid
+    kind: Literal["page", "token"]
+    address: str
+    user_agent: str
+    created_at: Stamp
+    last_used_at: Stamp
+    expires_at: Stamp
+    is_current: bool
+
+
+class EndedShape(Shape):
+    success: Literal[True]
+    message: str
+    ended: int
+
+
+class FactorShape(Shape):
+    id: int
+    kind: Literal["totp", "webauthn", "recovery_codes"]
+    name: str
+    created_at: Stamp
+    last_used_at: Stamp | None
+    codes_left: int | None
+
+
+class TotpOfferShape(Shape):
+    """`secret` or `url` go into an authenticator app; nothing is stored yet."""
+
+    secret: str
+    url: str
+
+
+class RecoveryCodesShape(Shape):
+    """Shown this once; empty when there are recovery codes already."""
+
+    recovery_codes: list[str]
+
+
+class WorkspaceShape(Shape):
+    id: Uuid
+    name: str
+    role: Literal["viewer", "auditor", "trader", "owner"]
+    is_current: bool
+
+
+class InvitationShape(Shape):
+    id: Uuid
+    role: Literal["viewer", "auditor", "trader", "owner"]
+    email: str | None
+    invited_by: str
+    created_at: Stamp
+    expires_at: Stamp
+
+
+class NewInvitationShape(InvitationShape):
+    """`inviteToken` and `url` are shown this once."""
+
+    invite_token: str
+    url: str
 
 
 class AlarmShape(Shape):

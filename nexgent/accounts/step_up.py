@@ -47,7 +47,7 @@ def always(_request: Request) -> bool:
     return True
 
 
-def switches_to_live(request: Request) -> bool:
+def turns_live(request: Request) -> bool:
     """For `Endpoint.step_up` of agents: asked for when the body turns real trading on."""
     body = request.data if isinstance(request.data, dict) else {}
     return body.get("tradingMode") == "live" or body.get("automatedTradingLive") is True

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from nexgent import clock
-from nexgent.accounts import guards, sessions, tokens
+from nexgent.accounts import guards, letters, sessions, tokens
 from nexgent.api import idempotency
 
 
@@ -14,4 +14,11 @@ def sweep() -> None:
     tokens.sweep(now=now)
     sessions.sweep(now=now)
     guards.sweep(now=now)
+    letters.sweep(now=now)
     idempotency.sweep(now=now)
+
+
+@shared_task(name="accounts.letters")
+def deliver() -> None:
+    """Write and send the letters that are due."""
+    letters.drain()

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from nexgent.runtime import mail
+
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 SYSTEM_DATA_DIR = Path("/var/lib/nexgent")
 SECRET_LENGTH_MIN = 32
@@ -73,6 +75,7 @@ class Environment(BaseSettings):
     admin_password: SecretStr = SecretStr("")
     registration: Literal["off", "invite", "open"] = "off"
     public_url: str = ""
+    email_url: SecretStr = SecretStr("console://")
     trusted_proxies: Words = ()
     cors_origin: Words = ()
     ws_query_token: bool = True
@@ -123,6 +126,11 @@ class Environment(BaseSettings):
     @classmethod
     def _valkey(cls, value: SecretStr) -> SecretStr:
         return _url(value, {"redis", "rediss", "unix"}, "redis://host:6379/0")
+
+    @field_validator("email_url")
+    @classmethod
+    def _mail(cls, value: SecretStr) -> SecretStr:
+        return _url(value, set(mail.SCHEMES), "smtp://user:password@host:587?from=nexgent@example.com")
 
     @field_validator("public_url", "jupiter_api_url", "pyth_api_url", "dexscreener_api_url")
     @classmethod
@@ -204,6 +212,6 @@ def stored_secret(file: Path) -> str:
 
 def secret_values(environment: Environment) -> list[str]:
     """The secrets that were set, for the redaction of logs; addresses are left out (their passwords count alone)."""
-    addresses = {"database_url", "redis_url"}
+    addresses = {"database_url", "redis_url", "email_url"}
     values = (getattr(environment, name) for name in Environment.model_fields if name not in addresses)
     return [value.get_secret_value() for value in values if isinstance(value, SecretStr) and value]
