@@ -9,8 +9,11 @@ from nexgent.runtime.processes import kind_of
 
 
 def begin(words: list[str]) -> None:
-    """Stop collecting in a process of ours, known by its command line; other commands are left alone."""
-    if kind_of(words) != "command":
+    """Stop collecting in a process of ours, known by its command line; other commands are left alone.
+
+    Once only: a process that has started may import a module that calls this (a web process does with its first bell).
+    """
+    if kind_of(words) != "command" and not gc.get_freeze_count():
         gc.disable()
 
 
