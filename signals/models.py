@@ -37,6 +37,9 @@ class Signal(models.Model):
         indexes = [
             models.Index(fields=["workspace", "-id"], name="signal_workspace"),
             models.Index(fields=["id"], name="signal_waiting", condition=models.Q(drained_at__isnull=True)),
+            models.Index(
+                fields=["workspace", "external_ref"], name="signal_reference", condition=~models.Q(external_ref="")
+            ),
         ]
 
 
