@@ -5,11 +5,14 @@ PostgreSQL can turn an agent on or off.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from agents import selectors as agent_selectors
-from agents.models import Agent
+from agents.models import Agent, Mode
 from prices import selectors as prices
+from prices.models import Token
 from signals.models import Signal
 from trading.rules import eligibility
 from trading.rules.eligibility import SignalFacts, TokenMetrics
@@ -20,12 +23,25 @@ NO_CONFIG = "no_config"
 AGENT_ARCHIVED = "agent_archived"
 
 
-def candidates(signal: Signal) -> list[Agent]:
+class Candidate(NamedTuple):
+    """What of an agent decides on its eligibility, by the names of `Agent`."""
+
+    id: UUID
+    workspace_id: UUID
+    mode: str
+    entries_simulation: bool
+    entries_live: bool
+    config_id: UUID | None
+    archived_at: datetime | None
+
+
+def candidates(signal: Signal) -> list[Candidate]:
     """Every agent the signal could concern: those of its workspace, in id order."""
-    return list(Agent.objects.filter(workspace_id=signal.workspace_id, archived_at=None).order_by("id"))
+    found = Agent.objects.filter(workspace_id=signal.workspace_id, archived_at=None).order_by("id")
+    return [Candidate(*row) for row in found.values_list(*Candidate._fields)]
 
 
-def verdicts(signal: Signal, agents: Sequence[Agent]) -> dict[UUID, tuple[str, ...]]:
+def verdicts(signal: Signal, agents: Sequence[Agent | Candidate]) -> dict[UUID, tuple[str, ...]]:
     """All reasons against each agent acting on the signal (lower_snake, in check order); empty means eligible.
 
     At most two queries whatever the number of agents: uncompiled configurations, and token facts when a bound is set.
@@ -60,22 +76,26 @@ def token_metrics(mint: str) -> TokenMetrics | None:
     return None if metrics == TokenMetrics() else metrics
 
 
-def token_facts(mint: str) -> TokenFacts:
-    """What the token gate asks about a token."""
-    known = prices.facts(mint)
-    return TokenFacts(
-        mint_authority_disabled=known.get("mintAuthorityDisabled"),
-        freeze_authority_disabled=known.get("freezeAuthorityDisabled"),
-        is_flagged=known.get("isFlagged"),
-        at=known.get("factsAt"),
-    )
+def token_facts(mints: Sequence[str]) -> dict[str, TokenFacts]:
+    """What the token gate asks about tokens; those without a row are absent."""
+    stored = Token.objects.filter(mint__in=mints).values_list("mint", "facts", "facts_at")
+    return {
+        mint: TokenFacts(
+            mint_authority_disabled=known.get("mintAuthorityDisabled"),
+            freeze_authority_disabled=known.get("freezeAuthorityDisabled"),
+            is_flagged=known.get("isFlagged"),
+            at=at,
+        )
+        for mint, known, at in stored
+    }
 
 
 def _reasons(
-    agent: Agent, policy: Policy | None, *, facts: SignalFacts, metrics: TokenMetrics | None
+    agent: Agent | Candidate, policy: Policy | None, *, facts: SignalFacts, metrics: TokenMetrics | None
 ) -> tuple[str, ...]:
     if agent.archived_at is not None:
         return (AGENT_ARCHIVED,)
     if policy is None:
         return (NO_CONFIG,)
-    return eligibility.evaluate(facts, policy.signals, metrics, entries_on=agent_selectors.entries_on(agent))
+    entries_on = agent.entries_live if agent.mode == Mode.LIVE else agent.entries_simulation
+    return eligibility.evaluate(facts, policy.signals, metrics, entries_on=entries_on)

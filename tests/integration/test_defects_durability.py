@@ -19,7 +19,7 @@ from signals.models import Signal, Verdict
 from tests.trader import Trader
 from tests.venues import Killed, outside
 from trading import services as trading
-from trading.engine import InsideTransaction, booking, leases
+from trading.engine import InsideTransaction, booking, leases, openings
 from trading.engine import outside as leaving
 from trading.engine.drains import Drain
 from trading.engine.executor import execute
@@ -203,7 +203,11 @@ def test_d15_an_entry_that_fails_inside_leaves_nothing_behind(tape, monkeypatch,
     def fails(*arguments, **options):
         raise DatabaseError("the server is gone")
 
-    targets = {"fill": (booking, "insert"), "ledger": (wallet_services, "post"), "event": (booking.events, "append")}
+    targets = {
+        "fill": (openings, "insert_openings"),
+        "ledger": (wallet_services, "post"),
+        "event": (booking.events, "append"),
+    }
     with monkeypatch.context() as patch:
         patch.setattr(*targets[broken], fails)
         with pytest.raises(DatabaseError):

@@ -238,8 +238,8 @@ def test_the_guards_stay_on_whatever_the_replication_role():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*), count(*) FILTER (WHERE tgenabled = 'A') FROM pg_trigger"
-            " WHERE NOT tgisinternal AND tgrelid::regclass::text LIKE 'wallets\\_%%'",
-            [],
+            " WHERE NOT tgisinternal AND tgrelid::regclass::text = ANY(%s)",
+            [["wallets_entry", "wallets_posting", "wallets_account", "wallets_hold"]],
         )
         assert cursor.fetchone() == (9, 9)
 

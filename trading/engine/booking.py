@@ -7,7 +7,7 @@ path for one.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -19,12 +19,12 @@ from django.db.models import F
 from nexgent import money
 from nexgent.events import bell
 from nexgent.events import services as events
-from nexgent.ids import uuid7
 from nexgent.money import SOL_MINT
 from nexgent.rows import insert
 from trading import live
-from trading.engine import positions, published
-from trading.models import Fill, Order, Position, Purpose, Side, State, Watermark
+from trading.engine import openings, positions, published
+from trading.engine.openings import Opening
+from trading.models import Fill, Order, Position, Purpose, Side, State
 from trading.rules import apply as apply_rules
 from trading.rules.market import Quote
 from trading.rules.policy import Policy
@@ -35,20 +35,6 @@ from wallets.models import AccountKind, EntryKind
 
 POSITIONS_CHANGED = "nexgent:positions"
 """Channel on which ids of changed positions are published after commit; the price engine re-reads them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """One entry order with its execution, ready to be booked."""
-
-    order: Order
-    quote: Quote
-    policy: Policy
-    symbol: str
-    decimals: int
-    epoch: int
-    sol_usd: Decimal | None
-    position_id: UUID = field(default_factory=uuid7)
 
 
 @contextmanager
@@ -133,25 +119,6 @@ _FILL_COLUMNS = (
     "sol_usd",
     "at",
 )
-_POSITION_COLUMNS = (
-    "id",
-    "workspace_id",
-    "agent",
-    "wallet",
-    "token",
-    "config",
-    "override",
-    "symbol",
-    "profile",
-    "seed",
-    "signal_id",
-    "opened_by_id",
-    "version",
-    "updated_at",
-    "exit_failures",
-    *positions.STATE_FIELDS,
-)
-_POSITION_ATTRIBUTES = tuple(Position._meta.get_field(name).attname for name in _POSITION_COLUMNS)
 
 
 def _opened(opening: Opening, *, at: datetime) -> PositionState:
@@ -167,61 +134,52 @@ def _opened(opening: Opening, *, at: datetime) -> PositionState:
     )
 
 
-def open_positions(openings: Sequence[Opening], *, at: datetime) -> list[events.NewEvent]:
+@dataclass(slots=True)
+class Opened:
+    """A position that begins now, by the names of `Position` that its event shows."""
+
+    id: UUID
+    agent_id: UUID
+    wallet_id: UUID
+    token_id: str
+    symbol: str
+    opened_by_id: UUID
+    updated_at: datetime
+    last_take_profit_at: datetime | None = None
+    closed_at: datetime | None = None
+
+
+def open_positions(given: Sequence[Opening], *, at: datetime) -> list[events.NewEvent]:
     """Book executed entry orders: fills, ledger entries, positions, watermarks. Returns the events to append last.
 
-    The orders exist already; their rows are set to filled by the caller (`fill_orders`) or were inserted as filled.
+    The orders exist already; their rows are set to filled by the caller (`fill_order`) or were inserted as filled.
     """
-    rows: list[tuple[Any, ...]] = []
-    marks: list[tuple[Any, ...]] = []
-    fills: list[tuple[Any, ...]] = []
-    drafts: list[wallets.Draft] = []
-    created: list[events.NewEvent] = []
-    for opening in openings:
-        order, quote, state = opening.order, opening.quote, _opened(opening, at=at)
-        values = {name: getattr(state, name) for name in positions.STATE_FIELDS}
-        position = Position(
-            id=opening.position_id,
-            workspace_id=order.workspace_id,
-            agent_id=order.agent_id,
-            wallet_id=order.wallet_id,
-            token_id=order.token_id,
-            config_id=order.config_id,
-            override=None,
-            symbol=opening.symbol,
-            profile=order.profile,
-            seed=order.seed,
-            signal_id=order.signal_id,
-            opened_by_id=order.id,
-            version=1,
-            updated_at=at,
-            **values,
-        )
-        rows.append(tuple(getattr(position, name) for name in _POSITION_ATTRIBUTES))
-        marks.append((position.id, state.generation, state.peak, state.stop_percent, state.low, at))
-        price = money.price_of(quote.amount_in, quote.amount_out, opening.decimals)
-        fills.append(_fill_row(order.id, quote, price, at, sol_usd=opening.sol_usd))
-        drafts.append(
-            wallets.Draft(
-                wallet_id=order.wallet_id,
-                kind=EntryKind.SWAP,
-                at=at,
-                lines=_buy_lines(order.token_id, quote),
-                order_id=order.id,
-                epoch=opening.epoch,
-            )
-        )
-        created.append(
-            live.position_event(
-                position, state, kind="position_created", at=at, order_id=order.id, entry_id=drafts[-1].id
-            )
-        )
-        publish_changed(position.id)
-    insert(Fill, _FILL_COLUMNS, fills)
+    opened = [(opening, _opened(opening, at=at)) for opening in given]
+    openings.insert_openings(opened, at=at)
+    drafts = [_entry_draft(opening, at=at) for opening in given]
     wallets.post(drafts)
-    insert(Position, _POSITION_COLUMNS, rows)
-    insert(Watermark, ("position", "generation", "peak", "stop_percent", "low", "at"), marks)
-    return created
+    publish_changed(*(opening.position_id for opening in given))
+    return [_created(*one, draft.id, at=at) for one, draft in zip(opened, drafts, strict=True)]
+
+
+def _entry_draft(opening: Opening, *, at: datetime) -> wallets.Draft:
+    order = opening.order
+    return wallets.Draft(
+        wallet_id=order.wallet_id,
+        kind=EntryKind.SWAP,
+        at=at,
+        lines=_buy_lines(order.token_id, opening.quote),
+        order_id=order.id,
+        epoch=opening.epoch,
+    )
+
+
+def _created(opening: Opening, state: PositionState, entry_id: UUID, *, at: datetime) -> events.NewEvent:
+    order = opening.order
+    position = Opened(
+        opening.position_id, order.agent_id, order.wallet_id, order.token_id, opening.symbol, order.id, at
+    )
+    return live.position_event(position, state, kind="position_created", at=at, order_id=order.id, entry_id=entry_id)
 
 
 def fill_order(order: Order, quote: Quote, *, at: datetime) -> None:
@@ -376,9 +334,15 @@ def cancel_open_buys(position_id: UUID, *, at: datetime, code: str) -> None:
     wallets.release(cancelled)
 
 
-def publish_changed(position_id: UUID) -> None:
-    """Tell the price engine, after the commit, to read a position again."""
-    bell.publish(POSITIONS_CHANGED, position_id.bytes)
+def publish_changed(*position_ids: UUID) -> None:
+    """Tell the price engine, after the commit, to read positions again; one message, `changed_ids` reads it."""
+    if position_ids:
+        bell.publish(POSITIONS_CHANGED, b"".join([position_id.bytes for position_id in position_ids]))
+
+
+def changed_ids(message: bytes) -> list[UUID]:
+    """The positions that a message on `POSITIONS_CHANGED` names."""
+    return [UUID(bytes=message[start : start + 16]) for start in range(0, len(message), 16)]
 
 
 def touch(position_id: UUID) -> None:

@@ -1,20 +1,19 @@
-"""Entries: one signal (or a person's order) fanned out over a set of agents.
+"""Entries: signals (or a person's order) fanned out over a set of agents.
 
-Agents go in chunks of 25 in id order, each one transaction: locks, facts in later statements, rules, then every table
-by one statement. Where nothing leaves the process and nothing takes time, intent and fill are that one transaction;
-else hold and planned order commit first, and the executor goes on. One agent is a set of one; there is no second
-path.
+At most 25 agents in id order are one transaction, with as many waiting signals as make up about a hundred orders:
+locks and facts in one pipeline, rules, then each app's tables by one statement. Where nothing leaves the process and
+nothing takes time, intent and fill are that one transaction; else hold and planned order commit first, and the executor
+goes on. One agent and one signal are a set of one; there is no second path.
 """
 
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from agents import selectors as agents
 from nexgent import clock
@@ -23,22 +22,24 @@ from nexgent.events import bell
 from nexgent.events import services as events
 from nexgent.ids import key_uuid, uuid7
 from nexgent.money import SOL_MINT
-from nexgent.rows import insert
 from prices.records import ENTRY_MAX_AGE
-from trading import selectors
-from trading.engine import booking, locks, orders, pauses
+from trading.engine import booking, candidates, locks, openings, orders, pauses
+from trading.engine.candidates import Candidate
 from trading.engine.market import MarketFacts
+from trading.engine.openings import EntryOrder
 from trading.engine.points import reach
 from trading.engine.quoting import quote_buy
-from trading.models import Order, Purpose, Side, State
+from trading.models import Order, Purpose
 from trading.rules import sizing, token_gate, validation
 from trading.rules.market import Outcome, Quote
 from trading.rules.policy import Policy
-from trading.venues.protocol import Request, quote_json
+from trading.venues.protocol import Request
 from trading.venues.registry import venue_of
 from wallets import services as wallets
 
 CHUNK = 25
+ORDERS_MAX = 100
+"""Of one transaction: an exit of one of its wallets waits no longer than for so many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +58,45 @@ class Trigger:
 
 
 @dataclass(frozen=True, slots=True)
+class Wish:
+    """One trigger, the market it meets and the agents that it concerns."""
+
+    trigger: Trigger
+    market: MarketFacts
+    agent_ids: frozenset[UUID]
+
+
+@dataclass(frozen=True, slots=True)
 class EntryOutcome:
-    """What became of one agent: an order, or the refusal that kept it from one."""
+    """What became of one agent on one trigger: an order, or the refusal that kept it from one."""
 
     agent_id: UUID
     order_id: UUID | None = None
     refusal: Refusal | None = None
+    signal_id: int | None = None
+
+
+class Answers:
+    """What exists already of the caller's own record, asked in the pipeline and known at its end."""
+
+    def given(self) -> set[tuple[int | None, UUID]]:
+        """(signal, agent) pairs that have their answer."""
+        return set()
 
 
 @dataclass(frozen=True, slots=True)
 class Journal:
     """The caller's record of the same decision, read and written inside the chunk's transaction.
 
-    `unanswered` narrows the agents, under their locks, to those without an answer yet; `write` stores the outcomes.
+    `answers` asks, under the agents' locks, for which pairs there is an answer; `write` stores the outcomes. Both are
+    called in a pipeline and fetch nothing in it.
     """
 
-    unanswered: Callable[[Sequence[UUID]], Sequence[UUID]] = lambda agent_ids: agent_ids
+    answers: Callable[[Sequence[int | None], Sequence[UUID]], Answers] = lambda signal_ids, agent_ids: Answers()
     write: Callable[[Sequence[EntryOutcome]], None] = lambda outcomes: None
+
+
+SeedOf = Callable[[UUID], int]
 
 
 def enter(
@@ -82,17 +105,36 @@ def enter(
     market: MarketFacts,
     *,
     journal: Journal | None = None,
-    seed_of: Callable[[UUID], int] | None = None,
+    seed_of: SeedOf | None = None,
 ) -> list[EntryOutcome]:
     """Plan, and where nothing takes time fill, an entry for each agent; one transaction for every 25 of them.
 
     `seed_of` names the seed of an agent's order (random unless given). Refusals are outcomes, not exceptions.
     """
-    ordered = sorted(set(agent_ids))
     outcomes: list[EntryOutcome] = []
-    for start in range(0, len(ordered), CHUNK):
-        chunk = ordered[start : start + CHUNK]
-        outcomes += _enter_chunk(trigger, chunk, market, journal or Journal(), seed_of or _seed)
+    for chunk in chunks(agent_ids):
+        outcomes += enter_chunk([Wish(trigger, market, frozenset(chunk))], journal=journal, seed_of=seed_of)
+    return outcomes
+
+
+def chunks(agent_ids: Sequence[UUID]) -> list[list[UUID]]:
+    """The agents in id order, in parts that one transaction locks."""
+    ordered = sorted(set(agent_ids))
+    return [ordered[start : start + CHUNK] for start in range(0, len(ordered), CHUNK)]
+
+
+def enter_chunk(
+    wishes: Sequence[Wish], *, journal: Journal | None = None, seed_of: SeedOf | None = None
+) -> list[EntryOutcome]:
+    """The entries of at most 25 agents on some triggers, in the order of the triggers, in one transaction.
+
+    An agent whose protections look at its own history gets one trigger a transaction, and the rest another one each.
+    """
+    outcomes: list[EntryOutcome] = []
+    waiting = list(wishes)
+    while waiting:
+        done, waiting = _enter_chunk(waiting, journal or Journal(), seed_of or _seed)
+        outcomes += done
         reach("entry_committed")
     return outcomes
 
@@ -106,115 +148,72 @@ def _seed(agent_id: UUID) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Candidate:
-    agent_id: UUID
-    workspace_id: UUID
-    mode: str
-    profile: str
-    config_id: UUID
-    wallet_id: UUID | None
-    wallet_kind: str | None
-    epoch: int
-    free_lamports: int
-
-
-@dataclass(frozen=True, slots=True)
 class _Planned:
-    order: Order
-    quote: Quote | None
-    """Set when the order is filled in this transaction."""
-    held_lamports: int
+    order: EntryOrder
     policy: Policy
+    market: MarketFacts
     epoch: int
-
-
-_CANDIDATES = """
-SELECT a.id, a.workspace_id, a.mode, a.profile, a.config_id, w.id, w.kind, coalesce(w.epoch, 1),
-       coalesce(c.balance - c.held, 0)
-FROM agents_agent a
-LEFT JOIN agents_assignment s ON s.agent_id = a.id AND s.mode = a.mode AND s.ended_at IS NULL
-LEFT JOIN wallets_wallet w ON w.id = s.wallet_id
-LEFT JOIN wallets_account c ON c.wallet_id = w.id AND c.asset = %s AND c.kind = 'own'
-WHERE a.id = ANY(%s) AND a.archived_at IS NULL ORDER BY a.id
-"""
-_LOCK_WALLETS = """
-SELECT w.id FROM wallets_wallet w
-JOIN agents_assignment s ON s.wallet_id = w.id AND s.ended_at IS NULL
-JOIN agents_agent a ON a.id = s.agent_id AND a.mode = s.mode
-WHERE a.id = ANY(%s) ORDER BY w.id FOR NO KEY UPDATE OF w
-"""
-
-
-def _candidates(agent_ids: Sequence[UUID]) -> list[_Candidate]:
-    """The agents with wallet and free SOL, read after both are locked."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCK_WALLETS, [list(agent_ids)])
-        cursor.execute(_CANDIDATES, [SOL_MINT, list(agent_ids)])
-        return [_Candidate(*row[:-1], int(row[-1])) for row in cursor.fetchall()]
+    held_lamports: int = 0
 
 
 @locks.unit_of_work
 @transaction.atomic
-def _enter_chunk(
-    trigger: Trigger,
-    agent_ids: Sequence[UUID],
-    market: MarketFacts,
-    journal: Journal,
-    seed_of: Callable[[UUID], int],
-) -> list[EntryOutcome]:
-    locks.agents(agent_ids)
-    agent_ids = journal.unanswered(agent_ids)
-    candidates = _candidates(agent_ids)
-    policies = agents.policies(candidate.config_id for candidate in candidates)
-    exposures = selectors.exposures(agent_ids, trigger.mint)
-    paused = pauses.paused(agent_ids, trigger.mint, now=clock.now())
+def _enter_chunk(wishes: Sequence[Wish], journal: Journal, seed_of: SeedOf) -> tuple[list[EntryOutcome], list[Wish]]:
+    agent_ids = sorted(frozenset[UUID]().union(*(wish.agent_ids for wish in wishes)))
+    with booking.pipeline():
+        asked = candidates.ask(agent_ids, [wish.trigger.mint for wish in wishes], now=clock.now())
+        answers = journal.answers([wish.trigger.signal_id for wish in wishes], agent_ids)
+    found, given = asked.candidates(), answers.given()
+    policies = agents.policies(candidate.config_id for candidate in found.values())
     outcomes: list[EntryOutcome] = []
     planned: list[_Planned] = []
+    late: list[Wish] = []
+    seen: set[UUID] = set()
     now = clock.now()
-    for candidate in candidates:
-        policy = policies[candidate.config_id]
-        try:
-            reason = paused.get(candidate.agent_id) or pauses.check(
-                candidate.agent_id, trigger.mint, policy.protections, now=now
-            )
-            if reason is not None:
-                raise Refusal("PROTECTION_ACTIVE", f"Entries are paused: {reason}.", details={"reason": reason})
-            exposure = exposures[candidate.agent_id]
-            plan = _plan(trigger, candidate, policy, exposure, market, seed_of(candidate.agent_id), now)
-        except Refusal as refusal:
-            outcomes.append(EntryOutcome(candidate.agent_id, refusal=refusal))
-            continue
-        planned.append(plan)
-        outcomes.append(EntryOutcome(candidate.agent_id, order_id=plan.order.id))
-    _write(planned, outcomes, market, journal, now)
-    return outcomes
+    for wish in wishes:
+        signal_id, later = wish.trigger.signal_id, []
+        for agent_id, candidate in found.items():
+            if agent_id not in wish.agent_ids or (signal_id, agent_id) in given:
+                continue
+            policy = policies[candidate.config_id]
+            if agent_id in seen and _looks_back(policy):
+                later.append(agent_id)
+                continue
+            seen.add(agent_id)
+            try:
+                plan = _plan(wish.trigger, candidate, policy, wish.market, seed_of, now)
+            except Refusal as refusal:
+                outcomes.append(EntryOutcome(agent_id, refusal=refusal, signal_id=signal_id))
+                continue
+            planned.append(plan)
+            outcomes.append(EntryOutcome(agent_id, order_id=plan.order.id, signal_id=signal_id))
+        if later:
+            late.append(Wish(wish.trigger, wish.market, frozenset(later)))
+    _write(planned, outcomes, journal, now)
+    return outcomes, late
+
+
+def _looks_back(policy: Policy) -> bool:
+    """Whether a decision reads the agent's earlier orders from the database: its protections, the seed of a replay."""
+    return policy.protections != pauses.NONE or bool(settings.ENGINE_SEED)
 
 
 def _plan(
     trigger: Trigger,
-    candidate: _Candidate,
+    candidate: Candidate,
     policy: Policy,
-    exposure: selectors.Exposure,
     market: MarketFacts,
-    seed: int,
+    seed_of: SeedOf,
     now: datetime,
 ) -> _Planned:
     """One agent's order, checked and sized; raises the Refusal that keeps it from one."""
-    lamports = validation.validate_entry(
-        validation.EntryFacts(
-            balance_lamports=candidate.free_lamports,
-            has_wallet=candidate.wallet_id is not None,
-            is_wallet_of_agent=trigger.wallet_id in (None, candidate.wallet_id),
-            is_wallet_of_mode=candidate.wallet_kind == candidate.mode,
-            has_position=exposure.has_token,
-            open_positions=exposure.positions,
-            exposure_lamports=exposure.total_lamports,
-            token_exposure_lamports=exposure.token_lamports,
-            requested_lamports=trigger.requested_lamports,
-        ),
-        policy,
-        sizing.draw(seed),
+    reason = candidate.pause(trigger.mint) or pauses.check(
+        candidate.agent_id, trigger.mint, policy.protections, now=now
     )
+    if reason is not None:
+        raise Refusal("PROTECTION_ACTIVE", f"Entries are paused: {reason}.", details={"reason": reason})
+    seed = seed_of(candidate.agent_id)
+    lamports = _size(trigger, candidate, policy, seed)
     if reasons := token_gate.evaluate(policy.token_gate, trigger.token_facts, now):
         raise Refusal("TOKEN_REFUSED", "The token gate refuses this token.", details={"reasons": list(reasons)})
     tick = market.latest
@@ -240,26 +239,51 @@ def _plan(
     )
     quote = quote_buy(venue, request, policy.limits.max_price_impact) if venue.is_local else None
     if quote is not None and quote.delay_ms == 0 and quote.outcome is Outcome.OK:
-        order.position_id = uuid7()
-        order.state, order.amount, order.final_at, order.quote = State.FILLED, quote.amount_in, now, quote_json(quote)
-        order.stages |= dict.fromkeys(("quoted", "submitted", "filled"), booking.stamp(now))
-        return _Planned(order, quote, 0, policy, candidate.epoch)
-    return _Planned(order, None, lamports + venue.fees(request), policy, candidate.epoch)
+        _fill(order, quote, now)
+        fees = quote.network_fee_lamports
+        candidate.take(
+            trigger.mint,
+            lamports=quote.amount_in + fees,
+            paid_lamports=quote.amount_in + fees + quote.rent_lamports,
+        )
+        return _Planned(order, policy, market, candidate.epoch)
+    held = lamports + venue.fees(request)
+    candidate.take(trigger.mint, lamports=lamports, paid_lamports=held)
+    return _Planned(order, policy, market, candidate.epoch, held)
+
+
+def _size(trigger: Trigger, candidate: Candidate, policy: Policy, seed: int) -> int:
+    holding = candidate.holding(trigger.mint)
+    return validation.validate_entry(
+        validation.EntryFacts(
+            balance_lamports=candidate.free_lamports,
+            has_wallet=candidate.wallet_id is not None,
+            is_wallet_of_agent=trigger.wallet_id in (None, candidate.wallet_id),
+            is_wallet_of_mode=candidate.wallet_kind == candidate.mode,
+            has_position=holding.has_token,
+            open_positions=candidate.open_positions,
+            exposure_lamports=candidate.exposure_lamports,
+            token_exposure_lamports=holding.lamports,
+            requested_lamports=trigger.requested_lamports,
+        ),
+        policy,
+        sizing.draw(seed),
+    )
+
+
+def _fill(order: EntryOrder, quote: Quote, now: datetime) -> None:
+    order.position_id, order.quote, order.amount = uuid7(), quote, quote.amount_in
+    order.stages |= dict.fromkeys(("quoted", "submitted", "filled"), booking.stamp(now))
 
 
 def _order(
-    trigger: Trigger, candidate: _Candidate, market: MarketFacts, *, seed: int, lamports: int, now: datetime
-) -> Order:
+    trigger: Trigger, candidate: Candidate, market: MarketFacts, *, seed: int, lamports: int, now: datetime
+) -> EntryOrder:
     tick = market.latest
     assert tick is not None
     assert candidate.wallet_id is not None
     key = trigger.key_text or f"entry:{candidate.agent_id}:{trigger.signal_id}"
-    stages = {
-        "received": booking.stamp(trigger.received_at or now),
-        "verdict": booking.stamp(trigger.verdict_at or now),
-        "order_committed": booking.stamp(now),
-    }
-    return Order(
+    return EntryOrder(
         id=uuid7(),
         key=key_uuid(key),
         key_text=key,
@@ -270,74 +294,29 @@ def _order(
         config_id=candidate.config_id,
         signal_id=trigger.signal_id,
         signal_type=trigger.signal_type,
-        side=Side.BUY,
-        purpose=Purpose.ENTRY,
-        amount=lamports,
         plan={"reason": "manual" if trigger.signal_id is None else "signal", "symbol": market.symbol},
         price=tick.price_sol,
         price_at=tick.observed_at,
         price_source=tick.source,
         profile=candidate.profile,
         seed=seed,
-        stages=stages,
+        amount=lamports,
+        stages={
+            "received": booking.stamp(trigger.received_at or now),
+            "verdict": booking.stamp(trigger.verdict_at or now),
+            "order_committed": booking.stamp(now),
+        },
         created_at=now,
     )
 
 
-_ORDER_COLUMNS = (
-    "id",
-    "key",
-    "key_text",
-    "workspace_id",
-    "agent",
-    "wallet",
-    "token",
-    "position",
-    "config",
-    "signal_id",
-    "signal_type",
-    "side",
-    "purpose",
-    "ordinal",
-    "state",
-    "amount",
-    "plan",
-    "price",
-    "price_at",
-    "price_source",
-    "profile",
-    "seed",
-    "quote",
-    "stages",
-    "created_at",
-    "final_at",
-)
-_ORDER_ATTRIBUTES = tuple(Order._meta.get_field(name).attname for name in _ORDER_COLUMNS)
-
-
-def _write(
-    planned: Sequence[_Planned],
-    outcomes: Sequence[EntryOutcome],
-    market: MarketFacts,
-    journal: Journal,
-    now: datetime,
-) -> None:
-    """Everything the chunk decided, each table by one statement, the lot in one pipeline; the events last."""
-    filled = [
-        booking.Opening(
-            p.order, p.quote, p.policy, market.symbol, market.decimals, p.epoch, market.sol_usd, p.order.position_id
-        )
-        for p in planned
-        if p.quote is not None and p.order.position_id is not None
-    ]
-    waiting = [p for p in planned if p.quote is None]
+def _write(planned: Sequence[_Planned], outcomes: Sequence[EntryOutcome], journal: Journal, now: datetime) -> None:
+    """Everything the chunk decided, in one pipeline; the events last."""
+    filled = [_opening(plan) for plan in planned if plan.order.quote is not None]
+    waiting = [plan for plan in planned if plan.order.quote is None]
     wallets.hold([wallets.NewHold(p.order.id, p.order.wallet_id, SOL_MINT, p.held_lamports, now) for p in waiting])
     with booking.pipeline():
-        rows: list[tuple[Any, ...]] = [
-            tuple(getattr(p.order, name) for name in _ORDER_ATTRIBUTES)
-            for p in sorted(planned, key=lambda plan: plan.order.key)
-        ]
-        insert(Order, _ORDER_COLUMNS, rows)
+        openings.insert_orders([plan.order for plan in planned], at=now)
         created = booking.open_positions(filled, at=now)
         journal.write(outcomes)
         events.append(created)
@@ -347,3 +326,12 @@ def _write(
         booking.publish_filled([opening.order.id for opening in filled])
     if planned:
         reach("entry_before_commit")
+
+
+def _opening(plan: _Planned) -> openings.Opening:
+    order, market = plan.order, plan.market
+    assert order.quote is not None
+    assert order.position_id is not None
+    return openings.Opening(
+        order, order.quote, plan.policy, market.symbol, market.decimals, plan.epoch, market.sol_usd, order.position_id
+    )

@@ -9,14 +9,14 @@ elsewhere. Exits never take the agent lock.
 import functools
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from django.db import IntegrityError, OperationalError, connection
 from psycopg import errors
 
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.events import alarms
 from wallets import services as wallets
 
@@ -60,6 +60,22 @@ def _lock(table: str, ids: Iterable[UUID]) -> list[UUID]:
             [list(ids)],
         )
         return [row[0] for row in cursor.fetchall()]
+
+
+_AGENTS = 'SELECT id FROM "agents_agent" WHERE id = ANY(%b::uuid[]) ORDER BY id FOR NO KEY UPDATE'
+_WALLETS_OF_AGENTS = """
+SELECT w.id FROM wallets_wallet w
+WHERE w.id = ANY(ARRAY(
+    SELECT s.wallet_id FROM agents_assignment s JOIN agents_agent a ON a.id = s.agent_id AND a.mode = s.mode
+    WHERE a.id = ANY(%b::uuid[]) AND s.ended_at IS NULL
+)) ORDER BY w.id FOR NO KEY UPDATE OF w
+"""
+
+
+def agents_and_wallets(ids: Sequence[UUID]) -> None:
+    """Lock agents and then the wallets they trade from; sent only, so that it can stand in a pipeline."""
+    for statement in (_AGENTS, _WALLETS_OF_AGENTS):
+        rows.execute(statement, [ids]).close()
 
 
 def agents(ids: Iterable[UUID]) -> list[UUID]:

@@ -194,7 +194,7 @@ class Engine:
                     while not self._stop.is_set():
                         message = subscription.get_message(timeout=1)
                         if message is not None:
-                            self.changed([UUID(bytes=message["data"])])
+                            self.changed(booking.changed_ids(message["data"]))
             except redis.RedisError:
                 self._stop.wait(1)
             finally:
