@@ -12,6 +12,7 @@ from prices import services as prices
 from tests.bench import fleet, held
 from tests.bench.figures import Report
 from tests.bench.installation import wait_until
+from trading.engine import interpreter
 from trading.engine.watch import Engine
 from trading.models import Order, Purpose, State
 
@@ -39,6 +40,7 @@ def run(report: Report, scale: float) -> None:
     shared, alone = positions.mints[:-triggers], positions.mints[-triggers:]
     report.tell("positions", positions.count)
     prices.write_prices("thread")
+    interpreter.tune("prices")
     engine, stop = Timed(), threading.Event()
     engine.start()
     try:

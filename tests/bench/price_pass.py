@@ -8,7 +8,7 @@ import time
 from nexgent import clock
 from tests.bench import held
 from tests.bench.figures import Report, clocked
-from trading.engine import exits
+from trading.engine import exits, interpreter
 from trading.engine.book import Book
 
 BATCHES = 400
@@ -19,8 +19,10 @@ def run(report: Report, scale: float) -> None:
     batches = max(40, int(BATCHES * scale))
     positions = held.populate(1.0 if scale >= 0.2 else scale)
     report.tell("positions", positions.count)
+    interpreter.tune("prices")
     book, market = Book(), held.Market(positions.mints)
-    book.follow()
+    with interpreter.loading():
+        book.reload(book.differing())
     _passes(book, market, WARM_UP)
     book.save_watermarks(at=clock.now())
     report.note_load()

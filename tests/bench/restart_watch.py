@@ -31,7 +31,7 @@ def run(report: Report, scale: float) -> None:
     follows: list[float] = []
     for _ in range(20):
         with clocked(follows):
-            engine.book.follow()
+            engine.book.differing()
     report.distribution("check against the database", follows)
 
     whole: list[float] = []

@@ -14,13 +14,15 @@ from trading.rules.decide import decide
 from trading.rules.decision import Buy, Consume, Hold, Sell
 from trading.rules.policy import Policy
 from trading.rules.position import Bought, LevelsConsumed, PositionState, Sold, Tick
-from trading.rules.vector import Columns, Proposal, fill, propose
+from trading.rules.vector import Columns, Proposal, fill, moving, propose
 
 EPOCH = START.fromtimestamp(0, START.tzinfo)
 
 
 def passed(columns: Columns, price: Decimal, seconds: float) -> Proposal:
-    return propose(columns, np.array([0]), np.array([float(price)]), seconds)
+    """The pass as the engine makes it: only what moves is looked at."""
+    prices = np.array([float(price)])
+    return propose(columns, moving(columns, np.array([0]), prices, seconds), prices, seconds)
 
 
 def seconds_at(after: timedelta) -> float:
@@ -107,6 +109,17 @@ def test_blocks_cover_every_row_once() -> None:
     assert list(proposal.candidates) == []
 
 
+def test_a_row_between_its_bounds_does_not_move() -> None:
+    columns = Columns.empty(1_100)
+    columns.floor[:], columns.ceiling[:], columns.wakes_at[:] = 1.0, 2.0, np.inf
+    columns.price_index[500], columns.wakes_at[1_000] = 1, 60.0
+    rows = np.arange(1_100)
+
+    assert list(moving(columns, rows, np.array([1.5, 1.5]), 59.0)) == []
+    assert list(moving(columns, rows, np.array([1.5, 2.0]), 59.0)) == [500]
+    assert list(moving(columns, rows, np.array([1.5, 1.0]), 60.0)) == [500, 1_000]
+
+
 def test_a_cleared_row_and_a_missing_price_propose_nothing() -> None:
     columns = Columns.empty(2)
     columns.peak[1] = columns.average[1] = 1.0
@@ -118,6 +131,7 @@ def test_a_cleared_row_and_a_missing_price_propose_nothing() -> None:
     columns.clear(1)
     gone = propose(columns, np.array([1]), np.array([1.0]), 1e12)
 
+    assert list(moving(columns, np.array([0, 1]), np.array([1.0]), 1e12)) == []
     for proposal in (cleared, missing, gone):
         assert [len(part) for part in (proposal.candidates, proposal.peaks, proposal.stops, proposal.lows)] == [0] * 4
 

@@ -20,10 +20,11 @@ import numpy as np
 from django.db import connection
 
 from nexgent import clock
+from nexgent.rows import execute
 from prices import selectors as prices
 from prices.records import EXIT_MAX_AGE, PriceTick
 from trading.engine import positions
-from trading.engine.columns import Slots, TickColumns, seconds
+from trading.engine.columns import Slots, TickColumns, blocks, seconds
 from trading.engine.orders import OrderFacts
 from trading.engine.points import reach
 from trading.models import Order, Position, Purpose, Side
@@ -38,11 +39,14 @@ WHERE p.closed_at IS NULL
 """
 _SAVE = """
 UPDATE trading_watermark w SET peak = GREATEST(w.peak, u.peak), stop_percent = GREATEST(w.stop_percent, u.stop),
-       low = LEAST(w.low, u.low), at = %s
-FROM unnest(%s::uuid[], %s::int[], %s::numeric[], %s::numeric[], %s::numeric[]) u(id, generation, peak, stop, low)
+       low = LEAST(w.low, u.low), at = %b
+FROM unnest(%b::uuid[], %b::int[], %b::numeric[], %b::numeric[], %b::numeric[]) u(id, generation, peak, stop, low)
 WHERE w.position_id = u.id AND w.generation = u.generation
 """
-SAVE_CHUNK = 1_000
+SAVE_CHUNK = 250
+"""Watermarks of one statement."""
+SAVE_STEP = 25
+"""Watermarks between two looks whether a pass wants the interpreter."""
 VERSIONS_PART = 500
 SHARED_FROM = 100
 
@@ -135,8 +139,7 @@ class Book:
         ):
             orders[position_id].append(OrderFacts(*facts))
         unknown = {position.token_id for position in found.values()} - self._market.ticks.keys()
-        for mint, tick in prices.latest(sorted(unknown)).items():
-            self._market.put(mint, Tick(tick.price_sol, tick.observed_at, tick.source))
+        self._market.put(prices.latest(sorted(unknown)).values())
         with self._lock:
             for position in found.values():
                 if position.id not in broken:
@@ -195,51 +198,59 @@ class Book:
 
     def take_prices(self, ticks: Iterable[PriceTick]) -> list[str]:
         """Keep the newest tick of each held mint; returns the mints that changed."""
-        changed = []
-        for price in ticks:
-            if self._market.members.get(price.mint) and self._market.put(
-                price.mint, Tick(price.price_sol, price.observed_at, price.source)
-            ):
-                changed.append(price.mint)
-        return changed
+        with self._lock:
+            return self._market.put(self._market.held(ticks))
 
     def propose(self, mints: Iterable[str] | None, *, now: datetime) -> list[Row]:
         """One pass over the rows of `mints` (None: all): moves their extremes, returns what the exact rule should see.
 
-        Rows whose tick is older than the position or than the exit limit are left alone.
+        Rows whose tick is older than the position or than the exit limit are left alone. In blocks, so that it never
+        waits for a busy thread in its midst.
         """
+        candidates: list[Row] = []
+        at = seconds(now)
         with self._lock:
-            wanted = self._market.members if mints is None else set(mints)
-            rows = self._current(self._market.rows(wanted), now)
-            if not len(rows):
-                return []
-            columns, market = self._slots.columns, self._market
-            found = vector.propose(columns, rows, market.price, seconds(now))
-            self._raise_peaks(found.peaks)
-            self._lower_lows(found.lows)
-            vector.advance(columns, rows, market.price)
-            self._refill_custom(found.stops)
-            candidates = [row for index in found.candidates.tolist() if (row := self._slots.rows[index]) is not None]
+            rows = self._market.rows(self._market.members if mints is None else mints)
+            moving = vector.moving(self._slots.columns, rows, self._market.price, at)
+            for block in blocks(moving):
+                candidates += self._pass(self._current(block, now), at)
         for row in candidates:
-            row.tick = market.ticks[row.position.token_id]
+            tick = self._market.ticks[row.position.token_id]
+            row.tick = Tick(tick.price_sol, tick.observed_at, tick.source)
         return candidates
 
-    def _current(self, rows: vector.Rows, now: datetime) -> vector.Rows:
-        at = self._market.at[self._slots.columns.price_index[rows]]
-        oldest = seconds(now - EXIT_MAX_AGE)
-        return rows[(at > self._slots.opened[rows]) & (at >= oldest)]
+    def _current(self, block: vector.Rows, now: datetime) -> vector.Rows:
+        at = self._market.at[self._slots.columns.price_index[block]]
+        return block[(at > self._slots.opened[block]) & (at >= seconds(now - EXIT_MAX_AGE))]
+
+    def _pass(self, block: vector.Rows, now: float) -> list[Row]:
+        if not len(block):
+            return []
+        columns, market = self._slots.columns, self._market
+        found = vector.propose(columns, block, market.price, now)
+        self._raise_peaks(found.peaks)
+        self._lower_lows(found.lows)
+        vector.advance(columns, block, market.price)
+        self._refill_custom(found.stops)
+        return [row for index in found.candidates.tolist() if (row := self._slots.rows[index]) is not None]
 
     def _raise_peaks(self, rows: vector.Rows) -> None:
-        if len(rows):
-            price = self._market.exact[self._slots.columns.price_index[rows]]
-            rises = (price > self._slots.peak[rows]).astype(np.bool_)  # the pass proposes equal floats too
-            self._slots.peak[rows[rises]] = price[rises]
-            self._slots.unsaved[rows[rises]] = True
+        """Keep the exact prices that are new peaks: floats tell, and of equal floats the numbers themselves."""
+        if not len(rows):
+            return
+        slots, places = self._slots, self._slots.columns.price_index[rows]
+        is_equal = self._market.price[places] == slots.columns.peak[rows]
+        if is_equal.any():
+            price = self._market.exact[places[is_equal]]
+            is_equal[is_equal] = (price <= slots.peak[rows[is_equal]]).astype(np.bool_)
+            rows, places = rows[~is_equal], places[~is_equal]
+        slots.peak[rows] = self._market.exact[places]
+        slots.unsaved[rows] = True
 
     def _lower_lows(self, rows: vector.Rows) -> None:
+        """Keep the exact prices that are new lows: a float below another is a number below the other."""
         if len(rows):
-            price = self._market.exact[self._slots.columns.price_index[rows]]
-            self._slots.low[rows] = np.minimum(self._slots.low[rows], price)
+            self._slots.low[rows] = self._market.exact[self._slots.columns.price_index[rows]]
             self._slots.unsaved[rows] = True
 
     def _refill_custom(self, rows: vector.Rows) -> None:
@@ -273,10 +284,10 @@ class Book:
     def save_watermarks(self, *, at: datetime) -> int:
         """Save what rose or fell since the last time, in chunks sorted by id; returns how many rows."""
         with self._lock:
-            changed = np.flatnonzero(self._slots.unsaved).tolist()
+            changed = np.flatnonzero(self._slots.unsaved)
             self._slots.unsaved[changed] = False
-            rows = [row for index in changed if (row := self._slots.rows[index]) is not None]
-        rows.sort(key=lambda row: row.position.id)
+            rows = [row for index in changed.tolist() if (row := self._slots.rows[index]) is not None]
+        rows.sort(key=lambda row: row.position.id.int)
         for start in range(0, len(rows), SAVE_CHUNK):
             try:
                 self._save(rows[start : start + SAVE_CHUNK], at)
@@ -298,18 +309,20 @@ class Book:
         return now if now is not None and now.position.id == row.position.id else None
 
     def _save(self, rows: Sequence[Row], at: datetime) -> None:
-        # Without the lock: a pass must not wait for this, and a peak that rises meanwhile is saved next time.
-        states = [(row.position.id, self.state_of(row)) for row in map(self._now, rows) if row is not None]
+        # A pass waits for a few rows at most; a peak that rises meanwhile is saved next time.
+        states: list[PositionState] = []
+        ids: list[UUID] = []
+        for start in range(0, len(rows), SAVE_STEP):
+            with self._lock:
+                for row in map(self._now, rows[start : start + SAVE_STEP]):
+                    if row is not None:
+                        ids.append(row.position.id)
+                        states.append(self.state_of(row))
         reach("watermark_saving")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                _SAVE,
-                [
-                    at,
-                    [position_id for position_id, _ in states],
-                    [state.generation for _, state in states],
-                    [state.peak for _, state in states],
-                    [state.stop_percent for _, state in states],
-                    [state.low for _, state in states],
-                ],
-            )
+        values = (
+            [state.generation for state in states],
+            [state.peak for state in states],
+            [state.stop_percent for state in states],
+            [state.low for state in states],
+        )
+        execute(_SAVE, [at, ids, *values]).close()

@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from trading.engine import drains
+from trading.engine import drains, interpreter
 from trading.models import Side
 
 _role: Any = None
@@ -26,6 +26,7 @@ def check_exits() -> None:
 def _start(sender: Any = None, **_: Any) -> None:
     global _role
     kind = settings.PROCESS
+    interpreter.tune(kind)
     if kind == "exits":
         drains.drain_of(Side.SELL).drain()
     if kind == "entries":

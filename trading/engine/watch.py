@@ -8,6 +8,7 @@ rule decide. Peaks and stops are saved once a second by a thread of their own.
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from uuid import UUID
 
 import redis
@@ -18,13 +19,15 @@ from nexgent import clock
 from nexgent.ids import uuid7
 from prices import services as prices
 from prices.records import PriceTick
-from trading.engine import booking, exits, recovery
+from trading.engine import booking, exits, interpreter, recovery
 from trading.engine.book import Book
 from trading.engine.points import reach
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 1.0
 CHECK_SILENCE_SECONDS = 1.5
+LOAD_FROM = 1_000
+"""So many positions read at once are a load, after which most of them stay."""
 
 
 class Engine:
@@ -104,7 +107,8 @@ class Engine:
             is_sweep, self._sweep_wanted = self._sweep_wanted, False
         now = clock.now()
         try:
-            self.book.reload(changed)
+            with interpreter.loading() if len(changed) >= LOAD_FROM else nullcontext():
+                self.book.reload(changed)
         except Exception:
             self.offer(list(ticks.values()))  # not seen yet: a price that fell for a moment only counts too
             raise

@@ -64,6 +64,10 @@ class Columns:
     stale_low: Floats
     stale_high: Floats
     stale_from: Floats
+    floor: Floats
+    ceiling: Floats
+    wakes_at: Floats
+    """Between floor and ceiling, before `wakes_at`, nothing happens to the row: no extreme, no command."""
 
     @classmethod
     def empty(cls, capacity: int) -> "Columns":
@@ -107,6 +111,9 @@ _FLOATS = (
     "stale_low",
     "stale_high",
     "stale_from",
+    "floor",
+    "ceiling",
+    "wakes_at",
 )
 
 
@@ -152,6 +159,27 @@ def fill(
     columns.stale_low[row] = _at(average, stale.min_profit_percent, -MARGIN) if stale.enabled else np.inf
     columns.stale_high[row] = _at(average, stale.max_profit_percent, MARGIN) if stale.enabled else -np.inf
     columns.stale_from[row] = _seconds(position.opened_at) + float(stale.min_hold_minutes) * 60 - SECONDS_MARGIN
+    columns.wakes_at[row] = columns.stale_from[row] if stale.enabled else np.inf
+    _bound(columns, np.array([row], np.intp))
+
+
+def _bound(columns: Columns, rows: Rows) -> None:
+    """The band of prices in which nothing happens to these rows."""
+    columns.floor[rows] = np.fmax(np.fmax(columns.stop_price[rows], columns.dca_price[rows]), columns.low[rows])
+    columns.ceiling[rows] = np.fmin(columns.peak[rows], columns.ladder_price[rows])
+
+
+def moving(columns: Columns, rows: Rows, prices: Floats, now_seconds: float) -> Rows:
+    """Those of `rows` to which anything may happen at these prices: the others need no further look."""
+    found = [_moving_block(columns, block, prices, now_seconds) for block in _blocks(rows)]
+    return np.concatenate(found) if found else rows
+
+
+def _moving_block(columns: Columns, rows: Rows, prices: Floats, now_seconds: float) -> Rows:
+    price = prices[columns.price_index[rows]]
+    return rows[
+        (price <= columns.floor[rows]) | (price >= columns.ceiling[rows]) | (columns.wakes_at[rows] <= now_seconds)
+    ]
 
 
 def _fill_stop(columns: Columns, row: int, position: PositionState, policy: Policy) -> None:
@@ -243,14 +271,17 @@ def advance(columns: Columns, rows: Rows, prices: Floats) -> None:
         block, price = block[~np.isnan(price)], price[~np.isnan(price)]
         columns.low[block] = np.fmin(columns.low[block], price)
         rises = price > columns.peak[block]
-        block, price = block[rises], price[rises]
-        if not len(block):
-            continue
-        columns.peak[block] = price
-        columns.stop[block] = np.fmax(columns.stop[block], _target_upper(columns, block, price))
-        level = columns.average[block] * (1 + columns.stop[block] / 100) * (1 + MARGIN)
-        raised = np.fmax(columns.stop_price[block], level)
-        columns.stop_price[block] = np.where(columns.mode[block] == _OFF, -np.inf, raised)
+        if rises.any():
+            _raise(columns, block[rises], price[rises])
+        _bound(columns, block)
+
+
+def _raise(columns: Columns, rows: Rows, price: Floats) -> None:
+    columns.peak[rows] = price
+    columns.stop[rows] = np.fmax(columns.stop[rows], _target_upper(columns, rows, price))
+    level = columns.average[rows] * (1 + columns.stop[rows] / 100) * (1 + MARGIN)
+    raised = np.fmax(columns.stop_price[rows], level)
+    columns.stop_price[rows] = np.where(columns.mode[rows] == _OFF, -np.inf, raised)
 
 
 def _target_upper(columns: Columns, rows: Rows, peak: Floats) -> Floats:
