@@ -52,6 +52,4 @@ def least_role(view: Any, method: str) -> Role:
     said: Role | None = getattr(view, "roles", {}).get(method)
     if said is not None:
         return said
-    if method not in _SAFE:
-        return Role.TRADER
-    return _READ.get(getattr(view, "scopes", {}).get(method, ""), Role.VIEWER)
+    return Role.VIEWER if method in _SAFE else Role.TRADER

@@ -25,6 +25,7 @@ from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.permissions import Allowed
 from nexgent.api.openapi import describe
+from nexgent.errors import Refusal
 from nexgent.runtime import metrics_database, metrics_valkey
 from nexgent.runtime.health import DOWN
 
@@ -70,16 +71,24 @@ class _TokenOrPerson(Credentials):
         return super().authenticate(request)
 
 
-class _ScraperOrOwner(Allowed):
+class _ScraperOrAdministrator(Allowed):
+    """Owning a workspace is not enough: what is told is of the whole installation."""
+
     def has_permission(self, request: Any, view: Any) -> bool:
-        return request.auth == _SCRAPER or super().has_permission(request, view)
+        if request.auth == _SCRAPER:
+            return True
+        if not super().has_permission(request, view):
+            return False
+        if not request.principal.user.is_superuser:
+            raise Refusal("AUTHORIZATION_ERROR", "Metrics are for the scraper's token and for administrators.")
+        return True
 
 
 class Metrics(Endpoint):
-    """Metrics of the whole installation, for the scraper's token or an owner."""
+    """Metrics of the whole installation, for the scraper's token or an administrator."""
 
     authentication_classes = (_TokenOrPerson,)
-    permission_classes = (_ScraperOrOwner,)
+    permission_classes = (_ScraperOrAdministrator,)
     roles = {"GET": Role.OWNER}
 
     @describe("getMetrics", "Metrics for Prometheus", tag="Health", answer=str, produces="text/plain")

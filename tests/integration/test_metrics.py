@@ -81,7 +81,7 @@ def test_without_a_token_in_the_settings_an_empty_one_opens_nothing(settings):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_owner_reads_metrics_and_a_trader_does_not():
+def test_an_administrator_reads_metrics_and_others_do_not():
     owner = signed_in("owner@example.com")
     user = sign_up("trader@example.com")
     Membership.objects.filter(user=user).update(role=Role.TRADER)
@@ -89,6 +89,8 @@ def test_an_owner_reads_metrics_and_a_trader_does_not():
 
     assert owner.get("/metrics").status_code == 200
     assert trader.get("/metrics").status_code == 403
+    another = tokens.open_session(sign_up("another@example.com", is_superuser=False), remember_me=False, rotate=False)
+    assert Api(another.access).get("/metrics").status_code == 403
 
 
 @pytest.mark.django_db(transaction=True)

@@ -13,6 +13,8 @@ import pytest
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
+from agents import selectors
+from agents.models import Agent
 from nexgent.accounts.models import AgentGrant, Membership
 from nexgent.api import document, throttling
 from nexgent.api.document import Route
@@ -333,3 +335,19 @@ def test_the_admin_is_closed_to_those_who_are_no_staff(theirs):
 
     assert len(found) > 100
     assert opened == []
+
+
+def test_the_matrix_finds_a_hole(theirs, monkeypatch):
+    # given agents that are looked up without asking whose they are
+    monkeypatch.setattr(selectors, "visible", lambda _principal: Agent.objects.filter(archived_at=None))
+    ours = estate.of_person("asking@example.com")
+    matrix = Matrix(ours.api, ours.ids, theirs, ("agent",))
+
+    for route in document.routes():
+        if route.method == "GET" and path_names(route)[:1] == ["agentId"]:
+            matrix.paths(route)
+        if (route.method, route.path) == ("GET", "/api/v1/agents"):
+            matrix.filters(route)
+
+    assert any(row.startswith("path GET /api/v1/agents/{agentId} ") and ": 200 " in row for row in matrix.wrong)
+    assert any(row.startswith("list GET /api/v1/agents ") for row in matrix.wrong)

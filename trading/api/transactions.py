@@ -186,7 +186,7 @@ def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
 
 class Transactions(Endpoint):
     scopes = {"GET": "transactions"}
-    roles = {"POST": Role.OWNER}
+    roles = {"GET": Role.AUDITOR, "POST": Role.OWNER}
     signal_exists: ClassVar[Callable[[UUID, int], bool] | None] = None
     """Whether a workspace has a signal; given by the layer that knows signals."""
 
@@ -272,7 +272,7 @@ class Transactions(Endpoint):
 
 class OneTransaction(Endpoint):
     scopes = {"GET": "transactions"}
-    roles = {"PUT": Role.VIEWER, "DELETE": Role.VIEWER}
+    roles = {"GET": Role.AUDITOR, "PUT": Role.VIEWER, "DELETE": Role.VIEWER}
 
     @describe("getTransaction", "One ledger entry", tag="Ledger", answer=TransactionShape)
     def get(self, request: Request, transaction_id: str) -> Response:
