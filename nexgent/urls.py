@@ -2,6 +2,7 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 
 from agents import selectors as agent_selectors
 from agents.api import agents, balances, config, live
@@ -9,11 +10,31 @@ from agents.api import wallets as agent_wallets
 from nexgent.accounts import alarms_api, audit_api, grants_api, keys_api, registration_api, sessions_api, step_up
 from nexgent.accounts import api as accounts
 from nexgent.api import pages as description
+from nexgent.runtime import echo
+from nexgent.web import sign_in
 from prices import api as prices
+from prices import sources_api
 from signals import api as signals
 from signals import closing_api
+from signals import exports as signal_exports
+from trading import lifecycle
 from trading import services as trading
-from trading.api import closing, history, order_list, orders, performance, positions, trades, transactions
+from trading.api import (
+    closing,
+    exports,
+    history,
+    order_list,
+    orders,
+    overrides,
+    performance,
+    positions,
+    protections,
+    quotes,
+    statistics,
+    trades,
+    transactions,
+    wallets,
+)
 
 handler400 = "nexgent.api.errors.handler400"
 handler403 = "nexgent.api.errors.handler403"
@@ -23,6 +44,7 @@ handler500 = "nexgent.api.errors.handler500"
 API = "api/v1/"
 urlpatterns = [
     path(API + "trading-signals", signals.Signals.as_view()),
+    path(API + "trading-signals/export", signal_exports.Export.as_view()),
     path(API + "trading-signals/<str:signal_id>", signals.OneSignal.as_view()),
     path(API + "trading-signals/<str:signal_id>/executions", signals.Executions.as_view()),
     path(API + "auth/login", accounts.Login.as_view()),
@@ -65,7 +87,10 @@ urlpatterns = [
     path(API + "agents", agents.Agents.as_view(step_up={"POST": step_up.turns_live})),
     path(
         API + "agents/<str:agent_id>",
-        agents.OneAgent.as_view(step_up={"PUT": step_up.turns_live, "PATCH": step_up.turns_live}),
+        agents.OneAgent.as_view(
+            archive=lifecycle.agent_archive,
+            step_up={"PUT": step_up.turns_live, "PATCH": step_up.turns_live},
+        ),
     ),
     path(API + "agents/<str:agent_id>/config", config.Config.as_view(apply_to_open=trading.apply_to_open_positions)),
     path(API + "agents/<str:agent_id>/config/versions", config.Versions.as_view()),
@@ -74,6 +99,11 @@ urlpatterns = [
     path(API + "agents/<str:agent_id>/positions/close-all", closing.CloseAll.as_view()),
     path(API + "positions/close-by-ref", closing_api.CloseByReference.as_view()),
     path(API + "agents/<str:agent_id>/positions/<str:position_id>/write-off", trades.WriteOff.as_view()),
+    path(API + "agents/<str:agent_id>/positions/<str:position_id>/override", overrides.Override.as_view()),
+    path(API + "agents/<str:agent_id>/quote", quotes.Quote.as_view()),
+    path(API + "agents/<str:agent_id>/protections", protections.Protections.as_view()),
+    path(API + "agents/<str:agent_id>/protections/<str:lock_id>/lift", protections.Lift.as_view()),
+    path(API + "agents/<str:agent_id>/statistics", statistics.Statistics.as_view()),
     path(API + "agents/<str:agent_id>/performance", performance.Performance.as_view()),
     path(API + "agents/<str:agent_id>/balance-history", performance.BalanceHistory.as_view()),
     path(API + "agent-positions/<str:agent_id>", positions.AgentPositions.as_view()),
@@ -87,17 +117,28 @@ urlpatterns = [
     path(API + "agent-transactions", transactions.Transactions.as_view(signal_exists=signals.exists)),
     path(API + "agent-transactions/<str:transaction_id>", transactions.OneTransaction.as_view()),
     path(API + "agent-historical-swaps", history.Swaps.as_view()),
+    path(API + "agent-historical-swaps/export", exports.Export.as_view(signal_texts=signal_exports.texts)),
     path(API + "agent-historical-swaps/<str:swap_id>", history.OneSwap.as_view()),
     path(API + "wallets/agent/<str:agent_id>", agent_wallets.AgentWallets.as_view()),
+    path(API + "wallets/assign", wallets.Assign.as_view()),
+    path(API + "wallets/<str:wallet_address>/reset", wallets.Reset.as_view()),
+    path(API + "wallets/<str:wallet_address>/unassign", wallets.Unassign.as_view()),
+    path(API + "wallets/<str:wallet_address>/check-deposits", wallets.CheckDeposits.as_view()),
     path(API + "ws-tickets", live.Tickets.as_view()),
     path(API + "stream/positions", live.Positions.as_view()),
     path(API + "stream/trades", live.Trades.as_view()),
     path(API + "stream/portfolio", live.Portfolio.as_view()),
     path(API + "stream/signals", live.Signals.as_view()),
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
+    path(API + "data-sources/status", sources_api.Sources.as_view()),
+    path(API + "webhooks/test", echo.Echo.as_view()),
     path(API + "openapi.json", description.openapi),
     path(API + "docs", description.docs),
     path("", include("nexgent.runtime.urls")),
+    # One way in and out for all: the admin's own forms know no second factor and end no sockets.
+    path("admin/login/", sign_in.admin_sign_in),
+    path("admin/logout/", sign_in.sign_out),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="password")),
     path("admin/", admin.site.urls),
     path("", include("nexgent.web.urls")),
 ]

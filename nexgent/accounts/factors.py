@@ -5,6 +5,7 @@ good once: the time step of the last one is kept with the factor, under its row'
 user, wherever they come from: whoever gets here has the password already.
 """
 
+import base64
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from nexgent.accounts.models import User
 from nexgent.errors import InvalidInput, NotFound, Refusal
 
 TOTP, PASSKEY, RECOVERY = "totp", "webauthn", "recovery_codes"
+_BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 NAME_MAX = 100
 PASSKEYS_MAX = 20
 _STEP = "step"
@@ -53,6 +55,16 @@ class TotpOffer:
     url: str
     svg: str
 
+    @property
+    def picture(self) -> str:
+        """The picture as an address for an `img`."""
+        return "data:image/svg+xml;base64," + base64.b64encode(self.svg.encode()).decode()
+
+    @property
+    def grouped(self) -> str:
+        """The secret in groups of four, to be typed."""
+        return " ".join(self.secret[at : at + 4] for at in range(0, len(self.secret), 4))
+
 
 def listed(user_id: UUID) -> list[Factor]:
     """The factors of a user, oldest first."""
@@ -78,10 +90,10 @@ def wrong() -> Refusal:
     return Refusal("CODE_WRONG", "The code is wrong, was used already or has expired.")
 
 
-def totp_offer(user: User) -> TotpOffer:
-    """A new secret for an authenticator app; nothing is stored until `totp_add` sees a code of it."""
+def totp_offer(user: User, *, secret: str = "") -> TotpOffer:
+    """A new secret (or this one again) for an authenticator app; nothing is stored until `totp_add` sees its code."""
     adapter = get_adapter()
-    secret = totp.generate_totp_secret()
+    secret = secret or totp.generate_totp_secret()
     url = adapter.build_totp_url(user, secret)
     return TotpOffer(secret, url, adapter.build_totp_svg(url))
 
@@ -91,7 +103,7 @@ def totp_add(user: User, *, secret: str, code: str) -> list[str]:
 
     Raises `InvalidInput` for a wrong code, `Refusal` FACTOR_EXISTS.
     """
-    if len(secret) != 32 or not secret.isalnum() or not totp.validate_totp_code(secret, code):
+    if len(secret) != 32 or not set(secret) <= _BASE32 or not totp.validate_totp_code(secret, code):
         raise InvalidInput({"code": "is not what the app shows now"})
     try:
         with transaction.atomic():

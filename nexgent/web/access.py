@@ -12,8 +12,9 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django_htmx.http import HttpResponseClientRedirect
 
-from nexgent.accounts import audit, principals
+from nexgent.accounts import audit, principals, sessions
 from nexgent.accounts.models import Role
+from nexgent.accounts.principals import Principal
 
 View = Callable[..., HttpResponse]
 SELECTED_MAX = 100
@@ -27,7 +28,7 @@ def page(view: View | None = None, *, least: Role = Role.VIEWER) -> Any:
         @never_cache
         @wraps(inner)
         def run(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
-            principal = principals.of_user(request.user.pk) if request.user.is_authenticated else None
+            principal = principal_of(request)
             if principal is None:
                 return go(request, sign_in_url(request))
             if principal.user.must_change_password:
@@ -40,6 +41,13 @@ def page(view: View | None = None, *, least: Role = Role.VIEWER) -> Any:
         return run
 
     return decorate if view is None else decorate(view)
+
+
+def principal_of(request: Any) -> Principal | None:
+    """Who is signed in to the pages, and when they last proved it."""
+    if not request.user.is_authenticated:
+        return None
+    return principals.of_user(request.user.pk, proved_at=sessions.proved_at(request.session))
 
 
 def go(request: Any, url: str) -> HttpResponse:
