@@ -1,6 +1,6 @@
-"""The ends of agents and of their periods: archive, unassign, reset.
+"""The ends of agents and of their periods: archive, assign another wallet, unassign, reset.
 
-All three are refused while live positions are open; simulated ones are sold at the last known price by the normal way
+All are refused while live positions are open; simulated ones are sold at the last known price by the normal way
 of an order. What dies on the way goes on: the sweep of `trading.maintenance` sells whatever was left behind.
 """
 
@@ -9,14 +9,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 
 from agents import live as agents_live
 from agents.models import Agent, Assignment
 from agents.services import AGENTS_CHANNEL
 from nexgent import clock
-from nexgent.errors import NotFound, Refusal
+from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.events import bell
 from nexgent.events import services as events
 from trading import maintenance
@@ -43,6 +43,14 @@ class Reset:
     entries: int
 
 
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """The period that is now open, and whether it took the place of another."""
+
+    assignment: Assignment
+    is_replaced: bool
+
+
 def agent_archive(*, agent_id: UUID) -> Agent:
     """Take an agent away for good: no entries from now on, its wallets are free, simulated positions are sold.
 
@@ -61,6 +69,23 @@ def unassign(*, agent_id: UUID, wallet_id: UUID) -> Assignment:
     assignment = _unassigned(agent_id, wallet_id)
     maintenance.close_left_behind(agent_id=agent_id)
     return assignment
+
+
+def wallet_assign(*, agent_id: UUID, mode: str, address: str) -> Assigned:
+    """Let an agent trade from the wallet of this address in this mode, in place of the one it had there.
+
+    The wallet before keeps its history: only the period ends, and simulated positions in it are sold. A simulated
+    address that nobody has makes a wallet. Raises NotFound for agents and wallets that are not the workspace's,
+    InvalidInput when address and mode do not go together, Refusal WALLET_IN_USE, and OPEN_POSITIONS while the live
+    wallet before has positions or orders.
+    """
+    try:
+        assigned = _assigned(agent_id, mode, address)
+    except IntegrityError as problem:
+        raise _in_use() from problem
+    if assigned.is_replaced:
+        maintenance.close_left_behind(agent_id=agent_id)
+    return assigned
 
 
 def wallet_reset(*, agent_id: UUID, wallet_id: UUID, author: str, wait_seconds: float = RESET_SECONDS) -> Reset:
@@ -96,6 +121,49 @@ def _archived(agent_id: UUID) -> Agent:
     bell.publish(AGENTS_CHANNEL, agent.id.bytes)
     events.append([events.NewEvent(agent.workspace_id, "agent_archived", agents_live.agent_wire(agent), now)])
     return agent
+
+
+@locks.unit_of_work
+@transaction.atomic
+def _assigned(agent_id: UUID, mode: str, address: str) -> Assigned:
+    agent = _locked(agent_id)
+    wallet = _wallet_for(agent, mode, address)
+    before = Assignment.objects.filter(agent=agent, mode=mode, ended_at=None).first()
+    if before is not None and before.wallet_id == wallet.id:
+        return Assigned(before, is_replaced=False)
+    wallets.lock([wallet.id, *([before.wallet_id] if before else [])])
+    if Assignment.objects.filter(wallet=wallet, ended_at=None).exists():
+        raise _in_use()
+    now = clock.now()
+    if before is not None:
+        _refuse_live([before.wallet_id])
+        Assignment.objects.filter(id=before.id).update(ended_at=now)
+    assignment = Assignment.objects.create(agent=agent, wallet=wallet, mode=mode, started_at=now)
+    agent.policy_version += 1
+    agent.updated_at = now
+    agent.save(update_fields=["policy_version", "updated_at"])
+    bell.publish(AGENTS_CHANNEL, agent.id.bytes)
+    payload = {"agentId": str(agent.id), "walletAddress": wallet.address, "tradingMode": mode}
+    events.append([events.NewEvent(agent.workspace_id, "wallet_assigned", payload, now)])
+    return Assigned(assignment, is_replaced=before is not None)
+
+
+def _wallet_for(agent: Agent, mode: str, address: str) -> Wallet:
+    """The workspace's wallet of this address and kind; a simulated one is made when nobody has it."""
+    is_simulated = address.startswith(wallets.SIMULATED_PREFIX)
+    if is_simulated != (mode == Kind.SIMULATION):
+        word = "must" if mode == Kind.SIMULATION else "must not"
+        raise InvalidInput({"walletAddress": f"{word} begin with {wallets.SIMULATED_PREFIX} for this walletType"})
+    found = Wallet.objects.filter(address=address).first()
+    if found is None and is_simulated:
+        return wallets.wallet_create(workspace_id=agent.workspace_id, address=address)
+    if found is None or found.workspace_id != agent.workspace_id or found.kind != mode:
+        raise NotFound("wallet")
+    return found
+
+
+def _in_use() -> Refusal:
+    return Refusal("WALLET_IN_USE", "Another agent trades from this wallet.")
 
 
 @locks.unit_of_work

@@ -22,6 +22,7 @@ from nexgent.money import SOL_MINT
 from wallets.models import Account, AccountKind, Entry, EntryKind, Hold, Kind, Posting, Wallet
 
 _BASE58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+SIMULATED_PREFIX = "sim_"
 _SIMULATED_ADDRESS_BYTES = 27
 _ENTRY_FIELDS = (
     *("id", "wallet", "kind", "order_id", "epoch", "reason", "author"),
@@ -326,4 +327,4 @@ def _simulated_address() -> str:
     while number:
         number, digit = divmod(number, 58)
         digits = _BASE58[digit] + digits
-    return f"sim_{digits}"
+    return SIMULATED_PREFIX + digits

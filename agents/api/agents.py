@@ -1,6 +1,7 @@
 """`/agents`: list, create, read, change. Archiving closes positions and is therefore the trading app's."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from pydantic import Field
 from rest_framework.request import Request
@@ -16,6 +17,7 @@ from nexgent.api import idempotency, pagination, query
 from nexgent.api.bodies import Body, Changes, Trimmed, read
 from nexgent.api.openapi import Link, choice, describe, text, window
 from nexgent.api.query import uuid_of
+from nexgent.api.shapes import Done
 from nexgent.errors import InvalidInput, NotFound
 
 LISTING = pagination.Listing(
@@ -123,7 +125,9 @@ class Agents(Endpoint):
 
 class OneAgent(Endpoint):
     scopes = {"GET": "agents"}
-    roles = {"PUT": Role.OWNER, "PATCH": Role.OWNER}
+    roles = {"PUT": Role.OWNER, "PATCH": Role.OWNER, "DELETE": Role.OWNER}
+    archive: ClassVar[Callable[..., Agent] | None] = None
+    """Takes an agent away for good; given by the layer that knows positions."""
 
     @describe("getAgent", "One agent", tag="Agents", answer=AgentShape)
     def get(self, request: Request, agent_id: str) -> Response:
@@ -149,3 +153,16 @@ class OneAgent(Endpoint):
         return Response(live.agent_wire(agent))
 
     patch = put
+
+    @describe(
+        "deleteAgent",
+        "Archive an agent; simulated positions are sold",
+        tag="Agents",
+        answer=Done,
+        refusals=("OPEN_POSITIONS",),
+    )
+    def delete(self, request: Request, agent_id: str) -> Response:
+        agent = owned(request.principal, agent_id)
+        take_away: Any = self.archive
+        take_away(agent_id=agent.id)
+        return Response({"success": True, "message": "Agent deleted."})

@@ -43,7 +43,7 @@ def _derived(table: dict[str, Row], views: dict[str, Any], own: list[Case]) -> I
         if 403 in row.statuses and view is not None and hasattr(view, "scopes") and not view.is_public:
             key = _key_without(view, first.method)
             yield replace(_bare(first), who=key, status=403, note="with another key", code="AUTHORIZATION_ERROR")
-        if 404 in row.statuses and first.names and route in firsts:
+        if 404 in row.statuses and first.names and route in firsts and first.who != "nobody":
             yield first.as_("stranger", 404, note=" ".join(filter(None, [first.note, "of somebody else"])), first=())
 
 

@@ -19,7 +19,6 @@ _PLACEHOLDERS = (
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"\bnex_[\w-]{32}\b"), "<key>"),
     (re.compile(r"\bnex_[\w-]{4}(?=\")"), "<prefix>"),
-    (re.compile(r'("(?:id|signalId|signalIds)": "?)\d+'), r"\1<number>"),
     (re.compile(r'("(?:duration|latency|uptime|ageSeconds)": )[\d.]+'), r"\1<number>"),
 )
 

@@ -4,6 +4,7 @@ A group adds its own things with `@value("name")`; the function gets the world a
 """
 
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -58,6 +59,8 @@ class World:
 
     def __init__(self, settings: Any, patch: pytest.MonkeyPatch) -> None:
         self.settings, self.patch = settings, patch
+        self.afterwards = ExitStack()
+        """What ends when the case ends."""
         self._made: dict[str, Any] = {}
         self._clients: dict[str, Api] = {}
         self._users: dict[str, User] = {}

@@ -1,4 +1,4 @@
-"""The part of Solana's JSON-RPC that describes mints, on loopback."""
+"""The part of Solana's JSON-RPC that describes mints and tells balances, on loopback."""
 
 import base64
 import json
@@ -24,14 +24,18 @@ def mint_account(*, decimals: int, mint_authority: bool = False, owner: str = TO
 
 
 class FakeRpc(LoopbackServer):
-    """`mints` maps an address to its account; unknown ones are null."""
+    """`mints` maps an address to its account (unknown ones are null), `lamports` an address to its balance."""
 
     def __init__(self) -> None:
         super().__init__()
         self.mints: dict[str, dict[str, Any]] = {}
+        self.lamports: dict[str, int] = {}
 
     def answer(self, path: str, query: Query, headers: dict[str, str]) -> Any:
         request = json.loads(self.posted)
+        if request["method"] == "getBalance":
+            value = {"context": {"slot": 1}, "value": self.lamports.get(request["params"][0], 0)}
+            return {"jsonrpc": "2.0", "id": request["id"], "result": value}
         if request["method"] != "getMultipleAccounts":
             return {"jsonrpc": "2.0", "id": request["id"], "error": {"code": -32601, "message": "Method not found"}}
         value = [self.mints.get(mint) for mint in request["params"][0]]

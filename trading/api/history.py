@@ -27,12 +27,12 @@ USE = "POST /api/v1/agent-positions/:agentId/:positionId/close"
 PERCENT_PLACES = Decimal("0.0001")
 USD_PLACES = Decimal("0.00000001")
 
-_COLUMNS = """
+COLUMNS = """
 SELECT p.id, p.agent_id, w.address, p.mint, coalesce(nullif(p.symbol, ''), 'TOKEN') AS symbol, p.decimals, p.average,
        p.bought_units, p.invested_lamports, p.received_lamports, p.realised_lamports, p.opened_at, p.closed_at,
        p.close_reason, p.signal_id, p.sol_usd_at_close, purchase.id AS purchase_id, sale.id AS sale_id
 """
-_FROM = """
+FROM = """
 FROM trading_position p
 JOIN agents_agent g ON g.id = p.agent_id AND g.archived_at IS NULL
 JOIN wallets_wallet w ON w.id = p.wallet_id
@@ -92,14 +92,14 @@ def _fetch(where: list[str], values: dict[str, Any], window: pagination.Window |
     if window is not None:
         where, tail, values = [*where, *window.condition()], window.tail(), {**values, **window.parameters()}
     with connection.cursor() as cursor:
-        cursor.execute(_COLUMNS + " AND ".join([_FROM, *where]) + tail, values)
+        cursor.execute(COLUMNS + " AND ".join([FROM, *where]) + tail, values)
         names = [column.name for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _count(where: list[str], values: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*)" + " AND ".join([_FROM, *where]), values)
+        cursor.execute("SELECT count(*)" + " AND ".join([FROM, *where]), values)
         return int(cursor.fetchone()[0])
 
 
@@ -114,6 +114,34 @@ def _decimal(request: Request, name: str) -> Decimal | None:
 
 def _id(request: Request, name: str) -> UUID | None:
     return query.uuid_param(request, name, required=False)
+
+
+def filters(request: Request, agent_id: UUID) -> tuple[list[str], dict[str, Any]]:
+    """The conditions of a query string on one agent's closed trades, and their values. Raises InvalidInput."""
+    where: list[str] = ["p.agent_id = %(agent)s"]
+    values: dict[str, Any] = {"agent": agent_id}
+    for condition, name, value in _filters(request):
+        if value is not None:
+            where.append(f"{condition} %({name})s")
+            values[name] = value
+    return where, values
+
+
+def _filters(request: Request) -> list[tuple[str, str, Any]]:
+    return [
+        ("w.address =", "walletAddress", query.text(request, "walletAddress")),
+        ("p.mint =", "tokenAddress", query.text(request, "tokenAddress")),
+        ("p.symbol =", "tokenSymbol", query.text(request, "tokenSymbol")),
+        ("p.opened_at >=", "startPurchaseTime", query.moment(request, "startPurchaseTime")),
+        ("p.opened_at <=", "endPurchaseTime", query.moment(request, "endPurchaseTime")),
+        ("p.closed_at >=", "startSaleTime", query.moment(request, "startSaleTime")),
+        ("p.closed_at <=", "endSaleTime", query.moment(request, "endSaleTime")),
+        ("p.signal_id =", "signalId", query.integer(request, "signalId")),
+        ("purchase.id =", "purchaseTransactionId", _id(request, "purchaseTransactionId")),
+        ("sale.id =", "saleTransactionId", _id(request, "saleTransactionId")),
+        (f"{_USD} >=", "minProfitLossUsd", _decimal(request, "minProfitLossUsd")),
+        (f"{_USD} <=", "maxProfitLossUsd", _decimal(request, "maxProfitLossUsd")),
+    ]
 
 
 def one(principal: Principal, swap_id: str) -> dict[str, Any]:
@@ -155,11 +183,7 @@ class Swaps(Endpoint):
     )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
-        where, values = ["p.agent_id = %(agent)s"], {"agent": agent.id}
-        for condition, name, value in self._filters(request):
-            if value is not None:
-                where.append(f"{condition} %({name})s")
-                values[name] = value
+        where, values = filters(request, agent.id)
         search = query.text(request, "q")
         if search is not None:
             where.append("strpos(lower(concat_ws(' ', p.symbol, p.mint, p.close_reason)), lower(%(q)s)) > 0")
@@ -172,22 +196,6 @@ class Swaps(Endpoint):
             wire=lambda rows: [swap_wire(row) for row in rows],
             total=lambda: _count(where, values),
         )
-
-    def _filters(self, request: Request) -> list[tuple[str, str, Any]]:
-        return [
-            ("w.address =", "walletAddress", query.text(request, "walletAddress")),
-            ("p.mint =", "tokenAddress", query.text(request, "tokenAddress")),
-            ("p.symbol =", "tokenSymbol", query.text(request, "tokenSymbol")),
-            ("p.opened_at >=", "startPurchaseTime", query.moment(request, "startPurchaseTime")),
-            ("p.opened_at <=", "endPurchaseTime", query.moment(request, "endPurchaseTime")),
-            ("p.closed_at >=", "startSaleTime", query.moment(request, "startSaleTime")),
-            ("p.closed_at <=", "endSaleTime", query.moment(request, "endSaleTime")),
-            ("p.signal_id =", "signalId", query.integer(request, "signalId")),
-            ("purchase.id =", "purchaseTransactionId", _id(request, "purchaseTransactionId")),
-            ("sale.id =", "saleTransactionId", _id(request, "saleTransactionId")),
-            (f"{_USD} >=", "minProfitLossUsd", _decimal(request, "minProfitLossUsd")),
-            (f"{_USD} <=", "maxProfitLossUsd", _decimal(request, "maxProfitLossUsd")),
-        ]
 
     @describe(
         "createClosedTrade",

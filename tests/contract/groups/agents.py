@@ -1,15 +1,13 @@
 """Agents, their configuration, performance and balance history (reference 2.3)."""
 
 from tests.contract.cases import ABSENT, Case
+from tests.contract.world import World
+from wallets.models import Wallet
 
 NEW = {"name": "Second", "tradingMode": "simulation"}
 NAME = {"name": "Renamed", "automatedTradingSimulation": False}
 CONFIG = {"config": {"stopLoss": {"defaultPercentage": -25}, "signals": {"minScore": 3}}}
 READS = ("config", "config/versions", "positions", "performance")
-WRONG = (
-    ("minimumAgentBalance", 0.05),
-    ("maxPurchasePerToken", 0),
-)
 
 
 def _reads() -> list[Case]:
@@ -60,6 +58,12 @@ def _writes(method: str) -> list[Case]:
     ]
 
 
+def holds_live(world: World) -> None:
+    """The bought position lies in a live wallet."""
+    Wallet.objects.filter(address=world["walletAddress"]).update(kind="live")
+
+
+DELETE = "DELETE /agents/:agentId"
 VERSION = "GET /agents/:agentId/config/versions/:number"
 HISTORY = "GET /agents/:agentId/balance-history"
 WALLET = {"walletAddress": "{walletAddress}"}
@@ -88,6 +92,13 @@ CASES = [
     *_writes("PUT"),
     *_writes("PATCH"),
     *_reads(),
+    Case(DELETE, 200),
+    Case(DELETE, 400, path={"agentId": "first"}, fields=("agentId",)),
+    Case(DELETE, 403, "by a trader", who="trader", code="AUTHORIZATION_ERROR"),
+    Case(DELETE, 404, path={"agentId": ABSENT}, code="AGENT_NOT_FOUND"),
+    Case(DELETE, 404, "deleted before", first=(Case(DELETE, 200),), code="AGENT_NOT_FOUND"),
+    Case(DELETE, 409, uses=("trade",), given=holds_live, code="OPEN_POSITIONS"),
+    Case("GET /agents/:agentId", 404, "after it was deleted", first=(Case(DELETE, 200),), code="AGENT_NOT_FOUND"),
     Case("PUT /agents/:agentId", 400, "no UUID", path={"agentId": "first"}, body=NAME),
     Case("GET /agents/:agentId/config/versions", 400, "limit", query={"limit": 0}, fields=("limit",)),
     Case(VERSION, 200, path={"number": 1}),

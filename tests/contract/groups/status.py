@@ -35,6 +35,16 @@ def _no_valkey(world: World) -> None:
     world.settings.REDIS_URL = "unix:///nowhere/socket"
 
 
+def with_feeds(world: World) -> None:
+    world.settings.PRICE_FEEDS = ("jupiter", "dexscreener")
+    world.settings.PYTH_API_KEY = "key"
+
+
+def in_production(world: World) -> None:
+    world.settings.PRODUCTION = True
+
+
+ECHO = "POST /webhooks/test"
 WALLETS = "GET /wallets/agent/:agentId"
 CASES = [
     Case("GET /price-feeds/sol-usd", 200, given=lambda world: world.tick()),
@@ -42,6 +52,13 @@ CASES = [
     Case(WALLETS, 200),
     Case(WALLETS, 400, path={"agentId": "x"}, fields=("agentId",)),
     Case(WALLETS, 404, path={"agentId": ABSENT}, code="AGENT_NOT_FOUND"),
+    Case("GET /data-sources/status", 200),
+    Case("GET /data-sources/status", 200, "with feeds", given=with_feeds),
+    Case("GET /data-sources/status", 429, repeat=31, code="RATE_LIMITED"),
+    Case(ECHO, 200, body={"token": "nex_secret", "tokenAddress": "{mint}", "n": 1.5}, query={"a": 1}, who="nobody"),
+    Case(ECHO, 200, "with secrets", body={}, headers={"X-API-Key": "nex_1", "Cookie": "sessionid=1"}, who="nobody"),
+    Case(ECHO, 400, "no JSON", body=b"{", who="nobody", code="VALIDATION_ERROR"),
+    Case(ECHO, 404, "in production", body={}, who="nobody", given=in_production, code="NOT_FOUND"),
     Case("GET /alarms", 200),
     Case("GET /alarms", 400, query={"active": "maybe"}, fields=("active",)),
     *(
