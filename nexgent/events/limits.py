@@ -19,3 +19,5 @@ BUDGET_SECONDS = 10.0
 REPLAY_MAX = 1_000  # events; further behind gets a fresh snapshot
 RING = 256  # recent events kept per followed stream
 TICKET_SECONDS = 30
+REQUEST_SECONDS = 30.0  # from the first to the last byte of an HTTP request
+BODY_BYTES_MAX = 2 * 1024 * 1024  # cut at once; above 1 MiB the application refuses with its own words

@@ -7,12 +7,15 @@ Close reasons reach the client, a stream of events is no request that hangs, the
 import daphne.server  # installs the reactor: before anything else of Twisted  # isort: skip
 import asyncio
 import logging
+import resource
 from typing import Any
 
 import daphne.http_protocol
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet import defer
+
+from nexgent.runtime.intake import Factory, Measured
 
 logger = logging.getLogger("nexgent.runtime.server")
 
@@ -40,7 +43,7 @@ class Socket(WebSocketProtocol):
         super().handle_reply(message)
 
 
-class Request(daphne.http_protocol.WebRequest):
+class Request(Measured, daphne.http_protocol.WebRequest):
     """A request; one that answers with a stream of events lives as long as its client."""
 
     def is_stream(self) -> bool:
@@ -116,10 +119,19 @@ def _log(protocol: str, action: str, details: dict[str, Any]) -> None:
         logger.log(level, "socket %s %s", action, details["path"])
 
 
+def raise_file_limit() -> int:
+    """Let this process open as many files as its user may, since each client is one; returns how many."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
 def build(application: Any, *, host: str, port: int) -> Server:
     """A server that listens on one address; `run()` blocks until SIGTERM or SIGINT."""
+    raise_file_limit()
     WebSocketFactory.protocol = Socket
     daphne.http_protocol.WebRequest = Request
+    daphne.server.HTTPFactory = Factory
     return Server(
         application,
         endpoints=build_endpoint_description_strings(host=host, port=port),
