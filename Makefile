@@ -6,7 +6,7 @@ N ?= 300
 SEED ?= 1
 CRASH_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: postman fuzz parity help setup run demo check test crash bench soak lock
+.PHONY: postman fuzz parity help setup run demo check test crash bench soak load lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,9 @@ bench: setup ## the benchmarks beside their targets: NAMES="fanout post" for som
 
 soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS="--signals 2"
 	@$(VENV)/python -m tests.bench.soak --seconds $(or $(SECONDS),1800) $(SOAK_ARGS)
+
+load: setup ## clients that come and go, clients that do not read, the cost of a list: LOAD_ARGS="cycles --cycles 200"
+	@$(VENV)/python -m tests.load $(LOAD_ARGS)
 
 parity: setup ## every tape through both loops (FULL=1: the market tapes too)
 	@$(VENV)/python -m tests.parity.matrix $(if $(FULL),--full)

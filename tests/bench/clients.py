@@ -56,10 +56,7 @@ class Socket(asyncio.Protocol):
     async def open(cls, url: str, token: str, ages: list[float]) -> "Socket":
         """Connect, upgrade, and wait for the snapshot. Raises ConnectionError or TimeoutError."""
         parts = urlsplit(url)
-        transport, self = await asyncio.get_running_loop().create_connection(
-            lambda: cls(ages), parts.hostname, parts.port
-        )
-        self.transport = transport
+        _, self = await asyncio.get_running_loop().create_connection(lambda: cls(ages), parts.hostname, parts.port)
         lines = [
             f"GET {parts.path}?{parts.query} HTTP/1.1",
             f"Host: {parts.netloc}",
@@ -69,9 +66,16 @@ class Socket(asyncio.Protocol):
             f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}",
             *([f"Sec-WebSocket-Protocol: {BEARER}, {token}"] if token else []),
         ]
-        transport.write("\r\n".join([*lines, "", ""]).encode())
-        await asyncio.wait_for(self.opened, OPENING_SECONDS)
+        self.transport.write("\r\n".join([*lines, "", ""]).encode())
+        try:
+            await asyncio.wait_for(self.opened, OPENING_SECONDS)
+        except BaseException:
+            self.transport.abort()  # whoever no longer waits is gone
+            raise
         return self
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -114,6 +118,7 @@ class Socket(asyncio.Protocol):
             self.ended.set_result(why)
         if not self.opened.done():
             self.opened.set_exception(ConnectionError(why))
+            self.opened.exception()  # seen: nobody may be waiting any more
         self.transport.close()
 
 
