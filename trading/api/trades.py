@@ -15,6 +15,7 @@ from agents.models import Mode
 from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
+from nexgent.api import idempotency
 from nexgent.api.bodies import Body, DecimalValue, Trimmed, UuidValue, read
 from nexgent.api.openapi import Link, describe
 from nexgent.api.throttling import ORDERS
@@ -151,7 +152,7 @@ class Close(Endpoint):
         def plan(key: str | None) -> UUID:
             if position.closed_at is not None:
                 raise NotFound("position")
-            units = None if body.amount is None else _units(body.amount, position)
+            units = None if body.amount is None else units_of(body.amount, position)
             return services.position_close(
                 position_id=position.id,
                 percent=body.percent,
@@ -175,16 +176,21 @@ class WriteOff(Endpoint):
         body=WriteOffBody,
         answer=WrittenOffShape,
         refusals=("NOT_UNTRADABLE", "REASON_REQUIRED", "POSITION_NOT_FOUND", "ORDER_IN_PROGRESS"),
+        idempotent=True,
     )
     def post(self, request: Request, agent_id: str, position_id: str) -> Response:
         body = read(WriteOffBody, request.data)
         position = owned_position(request.principal, agent_id, position_id)
         author = request.principal.user.email[:80]
-        closed = services.write_off(position_id=position.id, reason=body.reason, author=author)
-        profit = sol_number(closed.realised_lamports)
-        return Response(
-            {"success": True, "positionId": closed.id, "historicalSwapId": closed.id, "profitLossSol": profit}
-        )
+
+        def give_up() -> Response:
+            closed = services.write_off(position_id=position.id, reason=body.reason, author=author)
+            profit = sol_number(closed.realised_lamports)
+            return Response(
+                {"success": True, "positionId": closed.id, "historicalSwapId": closed.id, "profitLossSol": profit}
+            )
+
+        return idempotency.once(request, give_up)
 
 
 def _waiting(mode: str) -> Callable[[UUID], Order]:
@@ -192,7 +198,7 @@ def _waiting(mode: str) -> Callable[[UUID], Order]:
     return lambda order_id: services.wait_final(order_id, timeout_s=seconds)
 
 
-def _units(amount: Decimal, position: Position) -> int:
+def units_of(amount: Decimal, position: Position) -> int:
     """Base units of an amount of tokens; more than is held is refused, never cut."""
     held = money.tokens(position.remaining_units, position.decimals)
     if amount > held:

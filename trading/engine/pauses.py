@@ -42,6 +42,24 @@ def check(agent_id: UUID, mint: str, protections: Protections, *, now: datetime)
     return paused([agent_id], mint, now=now).get(agent_id)
 
 
+def foreseen(agent_id: UUID, mint: str, protections: Protections, *, now: datetime) -> str | None:
+    """What `check` would answer, with nothing kept and without the agent's lock."""
+    reason = paused([agent_id], mint, now=now).get(agent_id)
+    if reason is not None or protections == NONE:
+        return reason
+    found = rules.evaluate(_history(agent_id, protections, now), protections, now)
+    lifted = set(
+        ProtectionLock.objects.filter(agent_id=agent_id, lifted_at__isnull=False, ends_at__gt=now).values_list(
+            "protection", "mint", "starts_at"
+        )
+    )
+    for lock in found:
+        holds = lock.starts_at <= now < lock.ends_at and lock.mint in (None, mint)
+        if holds and (str(lock.kind), lock.mint or "", lock.starts_at) not in lifted:
+            return f"{lock.kind}: {lock.reason}"
+    return None
+
+
 def _record(agent_id: UUID, locks: list[rules.Lock]) -> None:
     for lock in locks:
         ProtectionLock.objects.get_or_create(

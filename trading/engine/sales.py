@@ -82,7 +82,7 @@ def _sell(
         raise Refusal("SALE_IN_PROGRESS", "Everything is sold; a buy on its way is sold by the same exit.")
     make_way(position_id, at=now)
     state = positions.state_of(position)
-    units = _units(state, wanted, tick)
+    units = units_of(state, wanted, tick)
     command = Sell(Rule.STOP_LOSS, reason or purpose.label, units, units == state.remaining_units)
     intent = orders.Intent(
         position=position,
@@ -118,7 +118,11 @@ def make_way(position_id: UUID, *, at: datetime) -> None:
         raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.", details={"orderId": str(waiting.id)})
 
 
-def _units(state: PositionState, wanted: Wanted, tick: Tick) -> int:
+def units_of(state: PositionState, wanted: Wanted, tick: Tick) -> int:
+    """What a sale of so much sells: all of it when only dust would be left.
+
+    Raises Refusal INVALID_SELL_AMOUNT, BELOW_MINIMUM_TRADE.
+    """
     remaining = state.remaining_units
     if wanted.percent is None and wanted.units is None:
         return remaining
