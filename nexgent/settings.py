@@ -119,6 +119,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "nexgent.api.middleware.RequestId",
     "nexgent.accounts.audit.Audited",
+    "nexgent.web.security.Headers",
     "django.middleware.security.SecurityMiddleware",
     "nexgent.api.cors.Cors",
     "whitenoise.middleware.WhiteNoiseMiddleware",

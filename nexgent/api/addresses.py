@@ -6,7 +6,10 @@ from typing import Any
 from django.conf import settings
 
 
-def _is_trusted(text: str) -> bool:
+def is_trusted(text: str) -> bool:
+    """Whether this is the address of one of our proxies."""
+    if not settings.TRUSTED_PROXIES:
+        return False
     try:
         address = ip_address(text)
     except ValueError:
@@ -17,13 +20,13 @@ def _is_trusted(text: str) -> bool:
 def client_address(request: Any) -> str:
     """The nearest address that is not one of our proxies ("local" over a unix socket)."""
     address: str = request.META.get("REMOTE_ADDR") or "local"
-    if not settings.TRUSTED_PROXIES or not _is_trusted(address):
+    if not settings.TRUSTED_PROXIES or not is_trusted(address):
         return address
     for hop in reversed(request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         hop = hop.strip()
         if not hop:
             continue
         address = hop[:45]
-        if not _is_trusted(address):
+        if not is_trusted(address):
             break
     return address

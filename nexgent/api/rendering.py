@@ -34,6 +34,13 @@ def _fraction(text: str) -> Decimal:
     return value
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a name stands twice in one object")  # what checks a body and what acts on it must see one
+    return value
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -56,7 +63,7 @@ def _check_text(value: Any, depth: int = 0) -> None:
 
 def loads(body: bytes) -> Any:
     """A request body; raises `ValueError` for what is no JSON of ours."""
-    value = json.loads(body.decode(), parse_float=_fraction, parse_constant=_refuse_constant)
+    value = json.loads(body.decode(), parse_float=_fraction, parse_constant=_refuse_constant, object_pairs_hook=_object)
     _check_text(value)
     return value
 
