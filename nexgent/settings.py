@@ -40,7 +40,9 @@ def _database(url: str) -> dict[str, object]:
         "connect_timeout": 5,
     }
     if PROCESS in POOL_SIZE:
-        options["pool"] = {"min_size": 1, "max_size": POOL_SIZE[PROCESS], "timeout": 10}
+        # A pool that cannot connect tries for a few seconds and then anew with the next asker: its pauses double, and
+        # after a long outage the last one would outlast the server's return by half a minute.
+        options["pool"] = {"min_size": 1, "max_size": POOL_SIZE[PROCESS], "timeout": 10, "reconnect_timeout": 3}
     return {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
@@ -265,6 +267,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "prices.describe": _every(60, "prices.tasks.describe", "prices", expires=60),
     "trading.untradable": _every(30, "trading.untradable", "default", expires=30),
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
+    "events.webhooks": _every(1, "events.webhooks", "default", expires=2),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
     "accounts.letters": _every(10, "accounts.letters", "default", expires=10),
     "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
@@ -291,6 +294,7 @@ PYTH_API_URL, PYTH_RATE = ENV.pyth_api_url, ENV.pyth_rate
 PYTH_API_KEY = ENV.pyth_api_key.get_secret_value()
 SOLANA_RPC_URLS = ENV.solana_rpc_url
 SYNTHETIC_SEED = ENV.synthetic_seed
+WEBHOOK_PRIVATE_ADDRESSES = ENV.webhook_private_addresses
 
 # --- Time, static files, logs ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 HEALTHY, DEGRADED, UNHEALTHY = "healthy", "degraded", "unhealthy"
 QUEUES = ("exits", "entries", "prices", "default")
 QUEUE_LONG = 1_000
+DATABASE_SECONDS = 2
+"""So long PostgreSQL may take to be there; libpq knows no shorter time."""
+_ASK_NOT = frozenset({"pool", "cursor_factory", "context"})
 _STARTED = time.monotonic()
 DOWN = (DatabaseError, psycopg.Error, PoolTimeout, redis.RedisError, OSError)
 
@@ -63,8 +66,14 @@ class Readiness:
         return {"database": _database, "migrations": self.migrations.check, "redis": _valkey, **lower}
 
     def ask(self) -> dict[str, bool]:
-        """Every check's answer; what cannot be asked is not ready."""
-        return {name: _is_true(name, check) for name, check in self.checks().items()}
+        """Every check's answer; what cannot be asked is not ready. Without PostgreSQL only Valkey is asked: the others
+        would each wait for a connection that nobody gives.
+        """
+        checks = self.checks()
+        answers = {"database": _is_true("database", checks.pop("database"))}
+        for name, check in checks.items():
+            answers[name] = (answers["database"] or name == "redis") and _is_true(name, check)
+        return answers
 
 
 readiness = Readiness()
@@ -83,8 +92,12 @@ def _is_true(name: str, check: Callable[[], bool]) -> bool:
 
 
 def _database() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Ask PostgreSQL by a connection of its own: the pool's would make the asker wait for it as long as a request."""
+    parameters = {name: value for name, value in connection.get_connection_params().items() if name not in _ASK_NOT}
+    parameters |= {"connect_timeout": DATABASE_SECONDS, "tcp_user_timeout": DATABASE_SECONDS * 1000}
+    with psycopg.connect(**parameters, autocommit=True) as own:
+        own.execute(f"SET statement_timeout = '{DATABASE_SECONDS}s'")
+        own.execute("SELECT 1")
     return True
 
 
@@ -128,9 +141,12 @@ def _processes() -> dict[str, Any]:
     }
 
 
-def _reports() -> dict[str, Any]:
+def _reports(*, is_database_there: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, path in settings.HEALTH_REPORTS.items():
+        if not is_database_there:
+            found[name] = {"status": DEGRADED}
+            continue
         try:
             found[name] = _load(path)()
         except DOWN as problem:
@@ -184,8 +200,10 @@ def _quiet(response: JsonResponse) -> JsonResponse:
 @require_safe
 def health(_request: HttpRequest) -> JsonResponse:
     """Everything at a glance: unhealthy (503) without PostgreSQL, degraded (200) when something else is missing."""
-    services = {"database": _timed(_database), "redis": _timed(_valkey), **_processes(), **_reports()}
-    if services["database"]["status"] != HEALTHY:
+    database = _timed(_database)
+    is_there = database["status"] == HEALTHY
+    services = {"database": database, "redis": _timed(_valkey), **_processes(), **_reports(is_database_there=is_there)}
+    if not is_there:
         status = UNHEALTHY
     else:
         status = HEALTHY if all(part["status"] == HEALTHY for part in services.values()) else DEGRADED

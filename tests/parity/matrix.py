@@ -23,6 +23,8 @@ SMALL_TAPE = DATA / "small_5m.csv.gz"
 MARKET = PROJECT_DIR.parent / "shared" / "market"
 SEED = 7
 BTC_CANDLES = 5_000
+SPLITS_CONFIG: dict[str, Any] = json.loads((DATA / "splits.json").read_text())
+"""Ladders that sell everything into a pool so shallow that the sale is split, with a stop just below them."""
 PAIR = ("zones-aggressive", "custom-dca-custom-ladder")
 """The two configurations that every real tape also runs through the engine."""
 
@@ -35,18 +37,26 @@ class Run:
     config: str
     profile: str = "ideal"
     limit: int | None = None
+    liquidity_sol: int = 1000
+    reentry_seconds: int = 3600
 
     def plan(self) -> dict[str, Any]:
         return {
             "tape": str(self.tape) if self.tape else None,
-            "config": configurations()[self.config],
+            "config": SPLITS_CONFIG if self.config == "splits" else configurations()[self.config],
             "profile": self.profile,
             "limit": self.limit,
             "seed": SEED,
+            "liquiditySol": self.liquidity_sol,
+            "reentry": self.reentry_seconds,
         }
 
     def __str__(self) -> str:
         return f"{self.tape.name if self.tape else 'synthetic'} {self.config} {self.profile}"
+
+
+SPLITS = Run(None, "splits", "realistic", limit=20_000, liquidity_sol=8, reentry_seconds=10)
+"""Reaches the retry of a failed later part, and a stop that takes the place of one."""
 
 
 def configurations() -> dict[str, dict[str, Any]]:
@@ -101,6 +111,7 @@ def market_tapes() -> list[Path]:
 def engine_runs(*, is_full: bool) -> list[Run]:
     runs = [Run(None, name) for name in configurations()]
     runs += [Run(None, "fixed-moderate", "realistic"), Run(SMALL_TAPE, PAIR[0]), Run(SMALL_TAPE, PAIR[1], "realistic")]
+    runs.append(SPLITS)
     if is_full:
         for tape in market_tapes():
             limit = BTC_CANDLES if tape.name.startswith("btc_usd") else None

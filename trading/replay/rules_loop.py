@@ -16,15 +16,13 @@ from prices.records import PriceTick
 from trading.replay.plan import Plan
 from trading.replay.report import START_LAMPORTS, Decision, ReplayTrade, Report, config_version
 from trading.rules import apply as rules_apply
-from trading.rules import impact, market, sizing, validation
+from trading.rules import impact, market, retry, sizing, validation
 from trading.rules.decide import decide, watch
 from trading.rules.decision import Buy, Consume, Rule, Sell
 from trading.rules.market import Outcome, Quote
 from trading.rules.position import Bought, DcaPostponed, LevelsConsumed, PositionState, Sold, Tick
 
 DECIMALS = 9
-RETRY_SECONDS_MAX = 30
-DCA_POSTPONED = timedelta(seconds=60)
 
 
 @dataclass(slots=True)
@@ -88,10 +86,14 @@ class Simulation:
             return
 
     def _may_sell(self, command: Sell, tick: Tick) -> bool:
-        if self.sale is not None:
-            return False
-        waits = self.exit_not_before is not None and tick.at < self.exit_not_before
-        return command.rule is Rule.STOP_LOSS or not waits
+        """Whether a sale may be planned: none is open, and after a failed one only a stop does not wait; it takes the
+        place of one that waits to be tried again.
+        """
+        if command.rule is Rule.STOP_LOSS:
+            if self.sale is not None and self.sale.not_before is not None and retry.gives_way(self.sale.rule):
+                self.sale = None
+            return self.sale is None
+        return self.sale is None and (self.exit_not_before is None or tick.at >= self.exit_not_before)
 
     def _consume(self, command: Consume) -> None:
         assert self.position is not None
@@ -187,8 +189,8 @@ class Simulation:
 
     def _sale_failed(self, order: _Open, tick: Tick) -> None:
         self.failures += 1
-        self.exit_not_before = tick.at + timedelta(seconds=min(2**self.failures, RETRY_SECONDS_MAX))
-        if order.rule in ("stop_loss", "tape_end"):
+        self.exit_not_before = tick.at + retry.retry_after(self.failures)
+        if retry.is_stubborn(order.rule, order.part):
             self._plan(
                 order.command,
                 order.tick,
@@ -300,7 +302,7 @@ class Simulation:
             if quote.outcome is not Outcome.OK:
                 raise Refusal("EXECUTION_FAILED")
         except Refusal:
-            self.position = rules_apply.apply(self.position, DcaPostponed(tick.at + DCA_POSTPONED))
+            self.position = rules_apply.apply(self.position, DcaPostponed(tick.at + retry.DCA_POSTPONED))
             return
         self.balance -= quote.amount_in + quote.network_fee_lamports + quote.rent_lamports
         self.position = rules_apply.apply(
