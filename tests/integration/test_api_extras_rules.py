@@ -28,16 +28,11 @@ def holder():
 def test_a_stop_is_pinned_read_and_given_back():
     api, agent, path = holder()
 
-    pinned = api.put(
-        path,
-        {
-            "stopPercent": "-12.5",
-            "takeProfit": {"enabled": True, "mode": "custom", "levels": [{"targetPercent": 40, "sellPercent": 60.5}]},
-        },
-    )
+    ladder = {"enabled": True, "mode": "custom", "levels": [{"targetPercent": 40, "sellPercent": 60.5}]}
+    bag = {"enabled": True, "triggerPercent": 40, "retainPercent": 10}
+    pinned = api.put(path, {"stopPercent": "-12.5", "takeProfit": {**ladder, "moonBag": bag}})
 
     body = pinned.json()
-    assert pinned.status_code == 200, body
     assert (pinned.status_code, body["stopPercent"], body["currentStopPercent"]) == (200, "-12.5", "-12.5")
     assert body["takeProfit"]["levels"] == [{"targetPercent": 40, "sellPercent": 60.5}]
     assert (body["stopLoss"], body["configVersion"]) == (None, 1)

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -11,12 +12,14 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from django.db import connection
 
+from nexgent import clock
 from nexgent.accounts.models import User
 from signals import fanout
 from tests.integration.api_client import Api, sign_up
 from tests.integration.api_trading import buy, deposit, tick
 from tests.security.people import client_of, workspace_of
 from tests.trader import new_mint
+from trading.models import ProtectionLock
 
 STATE = """
 SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
@@ -24,6 +27,8 @@ SELECT md5(string_agg(row, '|' ORDER BY row)) FROM (
     UNION ALL SELECT to_jsonb(t)::text FROM signals_signal t WHERE t.workspace_id = %(w)s
     UNION ALL SELECT to_jsonb(t)::text FROM trading_position t WHERE t.workspace_id = %(w)s
     UNION ALL SELECT to_jsonb(t)::text FROM trading_order t WHERE t.agent_id IN
+        (SELECT id FROM agents_agent WHERE workspace_id = %(w)s)
+    UNION ALL SELECT to_jsonb(t)::text FROM trading_protectionlock t WHERE t.agent_id IN
         (SELECT id FROM agents_agent WHERE workspace_id = %(w)s)
     UNION ALL SELECT to_jsonb(t)::text FROM accounts_apikey t WHERE t.workspace_id = %(w)s
     UNION ALL SELECT to_jsonb(t)::text FROM accounts_membership t WHERE t.workspace_id = %(w)s
@@ -77,6 +82,7 @@ def of_workspace(owner: User, api: Api) -> Estate:
     fanout.drain()
     key = api.post("/api/v1/api-keys", {"name": f"Key {word}", "scopes": ["signals"]}).json()
     ids["key"] = key["id"]
+    ids["lock"] = _lock(ids["agent"])
     ids["session"] = api.get("/api/v1/auth/sessions").json()[0]["id"]
     invited = api.post(f"/api/v1/workspaces/{ids['workspace']}/invitations", {"role": "viewer"})
     ids["invitation"] = invited.json()["id"]
@@ -85,8 +91,16 @@ def of_workspace(owner: User, api: Api) -> Estate:
     ids["factor"] = factor.id
     texts = {kind: str(value) for kind, value in ids.items()}
     shown = [texts[kind] for kind in ("agent", "transaction", "wallet", "balance", "swap", "position", "order", "key")]
-    shown += [texts["session"], texts["invitation"]]
+    shown += [texts["session"], texts["invitation"], texts["lock"]]
     return Estate(owner, api, ids["workspace"], texts, (*shown, word, owner.email))
+
+
+def _lock(agent_id: str) -> UUID:
+    """A pause that is over: it keeps nobody from entering."""
+    start, end = clock.now() - timedelta(hours=2), clock.now() - timedelta(hours=1)
+    lock = ProtectionLock(agent_id=agent_id, protection="cooldown", reason="lost", starts_at=start, ends_at=end)
+    lock.save(force_insert=True)
+    return lock.id
 
 
 @contextmanager

@@ -34,6 +34,7 @@ KIND = {
     "sessionId": "session",
     "factorId": "factor",
     "invitationId": "invitation",
+    "lockId": "lock",
     "balanceId": "balance",
     "transactionId": "transaction",
     "swapId": "swap",
@@ -51,7 +52,7 @@ NO_OWNER = {"tokenAddress", "destinationAddress", "number", "Last-Event-ID", "ac
 """Parameters that look like ids and name what nobody owns, or what only narrows a list of one's own."""
 AUDIT = "/api/v1/audit-log"
 """Narrowed by whatever id: what is no entry of one's own is not in the list."""
-OF_AGENT = ("agent", "position", "order", "balance", "transaction", "swap", "wallet")
+OF_AGENT = ("agent", "position", "order", "balance", "transaction", "swap", "wallet", "lock")
 EXAMPLE = {"writeOffPosition": {"reason": "gone"}}
 """Bodies of operations whose description has no example."""
 LOOKS_OWNED = re.compile(r"(Id|Ids|Address|Ref)$|^(id|actor)$")
