@@ -55,7 +55,7 @@ class Run:
         return f"{self.tape.name if self.tape else 'synthetic'} {self.config} {self.profile}"
 
 
-SPLITS = Run(None, "splits", "realistic", limit=20_000, liquidity_sol=8, reentry_seconds=10)
+SPLITS = Run(None, "splits", "realistic", limit=6_000, liquidity_sol=8, reentry_seconds=10)
 """Reaches the retry of a failed later part, and a stop that takes the place of one."""
 
 
