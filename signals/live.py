@@ -5,6 +5,8 @@ from typing import Any
 
 from nexgent.api import wire
 from signals.models import Signal
+from trading.api.orders import latencies
+from trading.live import stages_wire
 
 
 def signal_wire(signal: Signal) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def execution_wire(row: Mapping[str, Any]) -> dict[str, Any]:
         "orderId": _id(row["order_id"]),
         "transactionId": _id(row["transaction_id"]),
         "positionId": _id(row["position_id"]),
-        "stages": row["stages"],
+        "latencyMs": latencies(row["stages"]),
+        "stages": stages_wire(row["stages"]),
     }
 
 

@@ -3,14 +3,14 @@
 Amounts go out as exact JSON numbers, as the reference's clients expect.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from nexgent import clock, money
-from nexgent.api.wire import number, sol_number, stamp_or_none
+from nexgent.api.wire import number, sol_number, stamp, stamp_or_none
 from nexgent.events import registry
 from nexgent.events.services import NewEvent
 from prices import selectors as prices
@@ -124,6 +124,20 @@ def order_event(order: Order, *, at: datetime) -> NewEvent:
         "detail": order.error_detail,
     }
     return NewEvent(stream_id=order.agent_id, type="order_update", payload=payload, at=at)
+
+
+STAGES = ("received", "verdict", "order_committed", "quoted", "submitted", "filled", "published")
+
+
+def stages_wire(stages: Mapping[str, str]) -> dict[str, str]:
+    """The stamps of an order in the order of its way, as times on the wire."""
+    return {name: stamp(at) for name, at in stage_times(stages).items()}
+
+
+def stage_times(stages: Mapping[str, str]) -> dict[str, datetime]:
+    """The stamps of an order in the order of its way; PostgreSQL keeps them in another."""
+    names = [name for name in STAGES if name in stages] + sorted(stages.keys() - set(STAGES))
+    return {name: datetime.fromisoformat(stages[name]) for name in names}
 
 
 def snapshot(agent_id: UUID) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class Case:
     """One request and its answer.
 
     `route` as in the table: "GET /agents/:agentId" (under /api/v1) or "GET root:/health". `who`: owner, stranger (an
-    owner of another workspace), viewer, auditor, trader (members of the owner's), nobody, or "key:scope scope".
+    owner of another workspace), viewer, auditor, trader (members of the owner's), admin, nobody, or "key:scope scope".
     """
 
     route: str
@@ -68,10 +68,15 @@ class Case:
         return path.removeprefix("root:") if path.startswith("root:") else f"/api/v1{path}"
 
     @property
-    def names(self) -> set[str]:
-        """The values of the world that this request uses."""
+    def asked(self) -> set[str]:
+        """The values of the world that the request itself names."""
         parameters = set(_PARAMETER.findall(self.template)) - self.path.keys()
-        return {*parameters, *self.uses} | _names_in([self.path, self.query, self.body, self.headers])
+        return parameters | _names_in([self.path, self.query, self.body, self.headers])
+
+    @property
+    def names(self) -> set[str]:
+        """All that must be there."""
+        return {*self.asked, *self.uses}
 
     def as_(self, who: str, status: int, **changes: Any) -> "Case":
         """The same request by somebody else."""

@@ -10,6 +10,9 @@ from tests.contract import groups
 from tests.contract.cases import ABSENT, Case
 from tests.contract.table import Row, rows, served
 
+NUMBERS = {"signalId": "1", "number": "1", "factorId": "1"}
+"""Parameters of paths that are no UUIDs."""
+
 
 def declared() -> list[Case]:
     """The cases of every module in `tests/contract/groups`."""
@@ -43,13 +46,13 @@ def _derived(table: dict[str, Row], views: dict[str, Any], own: list[Case]) -> I
         if 403 in row.statuses and view is not None and hasattr(view, "scopes") and not view.is_public:
             key = _key_without(view, first.method)
             yield replace(_bare(first), who=key, status=403, note="with another key", code="AUTHORIZATION_ERROR")
-        if 404 in row.statuses and first.names and route in firsts and first.who != "nobody":
+        if 404 in row.statuses and first.asked and route in firsts and first.who != "nobody":
             yield first.as_("stranger", 404, note=" ".join(filter(None, [first.note, "of somebody else"])), first=())
 
 
 def _bare(case: Case) -> Case:
     """The request with ids that nothing has: who may not ask learns nothing."""
-    path = {name: "1" if name in ("signalId", "number") else ABSENT for name in _parameters(case)}
+    path = {name: NUMBERS.get(name, ABSENT) for name in _parameters(case)}
     return Case(case.route, case.status, path=path, body=None if case.body is None else {}, golden=False)
 
 

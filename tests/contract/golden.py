@@ -19,6 +19,9 @@ _PLACEHOLDERS = (
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"\bnex_[\w-]{32}\b"), "<key>"),
     (re.compile(r"\bnex_[\w-]{4}(?=\")"), "<prefix>"),
+    # Written by another thread after the answer; there or not there yet.
+    (re.compile(r',\n *"published": ("<time>"|\d+)'), ""),
+    (re.compile(r'("(?:received|verdict|order_committed|quoted|submitted|filled)": )\d+'), r"\1<number>"),
     (re.compile(r'("(?:duration|latency|uptime|ageSeconds)": )[\d.]+'), r"\1<number>"),
 )
 

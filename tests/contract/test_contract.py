@@ -1,6 +1,7 @@
 """Every case of the contract against the real stack: Django, PostgreSQL, Valkey."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from django.test import Client
 from nexgent import clock
 from tests.contract import golden
 from tests.contract.cases import Case, filled, url_of
-from tests.contract.collected import everything
+from tests.contract.collected import NUMBERS, everything
 from tests.contract.table import rows, served
 from tests.contract.world import World, needs_commits
 from tests.integration.api_client import ADDRESSES
@@ -169,10 +170,10 @@ def test_every_golden_file_belongs_to_a_case() -> None:
 def test_a_method_that_a_route_does_not_have_is_405(path: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     has = {route.split(" ", 1)[0] for route in rows() if route.split(" ", 1)[1] == path}
     case = Case(f"GET {path}", 405)
-    url = case.template.replace(":signalId", "1").replace(":number", "1")
+    url = re.sub(r":(\w+)", lambda match: NUMBERS.get(match[1], "x"), case.template)
     client = Client(REMOTE_ADDR=next(ADDRESSES))
-    owner = World(settings, monkeypatch).owner
+    admin = World(settings, monkeypatch).client("admin")
 
     for method in sorted({"GET", "POST", "PUT", "PATCH", "DELETE"} - has):
-        answer = getattr(client, method.lower())(url, headers=owner.headers)
+        answer = getattr(client, method.lower())(url, headers=admin.headers)
         assert answer.status_code == 405, method

@@ -22,7 +22,7 @@ from tests.integration.api_client import Api
 
 MINT = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"
 PASSWORD = "Correct-Horse-9-Battery"
-EMAILS = {"owner": "owner@example.com", "stranger": "stranger@example.com"}
+EMAILS = {"owner": "owner@example.com", "stranger": "stranger@example.com", "admin": "admin@example.com"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class World:
         return self._clients[who]
 
     def user(self, who: str) -> User:
-        """The person behind `owner`, `stranger`, or a role's name in the owner's workspace."""
+        """The person behind `owner`, `stranger`, `admin`, or a role's name in the owner's workspace."""
         if who not in self._users:
             self._users[who] = self._user(who)
         return self._users[who]
@@ -104,7 +104,7 @@ class World:
 
     def _user(self, who: str) -> User:
         if who in EMAILS:
-            return services.user_create(email=EMAILS[who], password=PASSWORD)
+            return services.user_create(email=EMAILS[who], password=PASSWORD, is_superuser=who == "admin")
         user = User.objects.create_user(f"{who}@example.com", PASSWORD)
         Membership.objects.create(workspace_id=self.workspace_id, user=user, role=Role(who))
         return user

@@ -1,7 +1,7 @@
 """`/orders/:id`: one intent with its decision and what came of it; and the way a request waits for one."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from nexgent.api.openapi import describe
 from nexgent.api.wire import stamp, stamp_or_none, text_or_none
 from nexgent.errors import status_of
 from nexgent.ids import key_uuid
-from trading import services
+from trading import live, services
 from trading.api.explanation import decision_wire, explanation
 from trading.models import OPEN_STATES, Attempt, Fill, Order, Position, Purpose, Side, State
 from trading.order_shapes import OrderDetailShape
@@ -50,7 +50,7 @@ def order_wire(order: Order, fill: Fill | None, entry_id: UUID | None) -> dict[s
         "error": {"code": order.error_code, "detail": order.error_detail} if order.error_code else None,
         "fill": None if fill is None else _fill_wire(fill, given, taken),
         "transactionId": entry_id,
-        "stages": order.stages,
+        "stages": live.stages_wire(order.stages),
         "createdAt": stamp(order.created_at),
         "finalAt": stamp_or_none(order.final_at),
     }
@@ -104,7 +104,7 @@ def _in_full(order: Order, fill: Fill | None) -> dict[str, Any]:
 
 def latencies(stages: Mapping[str, str]) -> dict[str, int]:
     """Milliseconds from the first stamp of an order to each of its stages."""
-    times = {name: datetime.fromisoformat(text) for name, text in stages.items()}
+    times = live.stage_times(stages)
     first = min(times.values(), default=None)
     return {} if first is None else {name: (at - first) // MILLISECOND for name, at in times.items()}
 

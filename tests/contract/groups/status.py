@@ -71,7 +71,8 @@ CASES = [
             Case(f"GET {root}/health/ready", 200, who="nobody", given=_engine_runs),
             Case(f"GET {root}/health/ready", 503, "no engine yet", who="nobody"),
             Case(f"GET {root}/health/ready", 503, "no Valkey", who="nobody", given=_no_valkey),
-            Case(f"GET {root}/metrics", 200, golden=False, check=_is_text),
+            Case(f"GET {root}/metrics", 200, who="admin", golden=False, check=_is_text),
+            Case(f"GET {root}/metrics", 403, "by an owner"),
         )
     ),
 ]
