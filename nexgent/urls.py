@@ -5,7 +5,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 from agents import selectors as agent_selectors
-from agents.api import agents, balances, config, live
+from agents.api import agents, balances, config, live, versions
 from agents.api import wallets as agent_wallets
 from nexgent.accounts import alarms_api, audit_api, grants_api, keys_api, registration_api, sessions_api, step_up
 from nexgent.accounts import api as accounts
@@ -13,9 +13,9 @@ from nexgent.api import pages as description
 from nexgent.runtime import echo
 from nexgent.web import sign_in
 from prices import api as prices
-from prices import sources_api
+from prices import sources_api, tokens_api
 from signals import api as signals
-from signals import closing_api
+from signals import closing_api, verdicts_api
 from signals import exports as signal_exports
 from trading import lifecycle
 from trading import services as trading
@@ -35,6 +35,7 @@ from trading.api import (
     transactions,
     wallets,
 )
+from wallets import ledger_api
 
 handler400 = "nexgent.api.errors.handler400"
 handler403 = "nexgent.api.errors.handler403"
@@ -94,6 +95,12 @@ urlpatterns = [
     ),
     path(API + "agents/<str:agent_id>/config", config.Config.as_view(apply_to_open=trading.apply_to_open_positions)),
     path(API + "agents/<str:agent_id>/config/versions", config.Versions.as_view()),
+    path(API + "agents/<str:agent_id>/config/versions/<int:number>/diff", versions.Difference.as_view()),
+    path(
+        API + "agents/<str:agent_id>/config/versions/<int:number>/restore",
+        versions.Restore.as_view(apply_to_open=trading.apply_to_open_positions),
+    ),
+    path(API + "agents/<str:agent_id>/verdicts", verdicts_api.Verdicts.as_view()),
     path(API + "agents/<str:agent_id>/config/versions/<int:number>", config.Version.as_view()),
     path(API + "agents/<str:agent_id>/positions", positions.AgentPositions.as_view()),
     path(API + "agents/<str:agent_id>/positions/close-all", closing.CloseAll.as_view()),
@@ -129,6 +136,11 @@ urlpatterns = [
     path(API + "stream/trades", live.Trades.as_view()),
     path(API + "stream/portfolio", live.Portfolio.as_view()),
     path(API + "stream/signals", live.Signals.as_view()),
+    path(API + "ledger/entries", ledger_api.Entries.as_view()),
+    path(API + "ledger/balances", ledger_api.Balances.as_view()),
+    path(API + "tokens", tokens_api.Tokens.as_view()),
+    path(API + "tokens/<str:token_address>", tokens_api.OneToken.as_view()),
+    path(API + "tokens/<str:token_address>/candles", tokens_api.Candles.as_view()),
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
     path(API + "data-sources/status", sources_api.Sources.as_view()),
     path(API + "webhooks/test", echo.Echo.as_view()),

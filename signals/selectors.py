@@ -21,11 +21,13 @@ PENDING, EXECUTED, FAILED, SKIPPED = "PENDING", "EXECUTED", "FAILED", "SKIPPED"
 
 _EXECUTIONS = """
 SELECT v.signal_id, v.agent_id, v.reasons, v.at, v.order_id, o.state, o.error_code, o.position_id, o.stages,
-    e.id AS transaction_id
+    e.id AS transaction_id, s.received_at
 FROM signals_verdict v
+JOIN signals_signal s ON s.id = v.signal_id
 LEFT JOIN trading_order o ON o.id = v.order_id
 LEFT JOIN wallets_entry e ON e.order_id = o.id
-WHERE v.signal_id = ANY(%s) ORDER BY v.signal_id DESC, v.agent_id
+WHERE v.signal_id = ANY(%(signals)s) AND (%(agent)s::uuid IS NULL OR v.agent_id = %(agent)s::uuid)
+ORDER BY v.signal_id DESC, v.agent_id
 """
 
 
@@ -74,13 +76,13 @@ def verdicts(signal_id: int) -> QuerySet[Verdict]:
     return Verdict.objects.filter(signal_id=signal_id).order_by("agent_id")
 
 
-def executions(signal_ids: Sequence[int]) -> list[dict[str, Any]]:
-    """What each agent made of the signals, with the order, position and ledger entry it led to; one query.
+def executions(signal_ids: Sequence[int], *, agent_id: UUID | None = None) -> list[dict[str, Any]]:
+    """What each agent, or one, made of the signals, with the order, position and ledger entry it led to; one query.
 
     `status` is SKIPPED (no order; `reasons` say why), PENDING, EXECUTED or FAILED (the order's error is a reason).
     """
     with connection.cursor() as cursor:
-        cursor.execute(_EXECUTIONS, [list(signal_ids)])
+        cursor.execute(_EXECUTIONS, {"signals": list(signal_ids), "agent": agent_id})
         names = [column.name for column in cursor.description]
         rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
     return [_execution(row) for row in rows]
@@ -94,7 +96,8 @@ def token_symbol(mint: str) -> str | None:
 def _execution(row: dict[str, Any]) -> dict[str, Any]:
     state, error = row.pop("state"), row.pop("error_code")
     row["reasons"] = [*_json(row["reasons"]), *([error.lower()] if error else [])]
-    row["stages"] = _json(row["stages"]) or {}
+    given = {"received": row.pop("received_at").isoformat(), "verdict": row["at"].isoformat()}
+    row["stages"] = given | (_json(row["stages"]) or {})
     row["status"] = _status(state)
     return row
 

@@ -71,3 +71,4 @@ class ExecutionShape(Shape):
     transaction_id: Uuid | None
     position_id: Uuid | None
     stages: dict[str, str] = Field(description="Times of received, verdict, order_committed, quoted, …")
+    latency_ms: dict[str, int] = Field(description="Milliseconds from the first of them to each.")
