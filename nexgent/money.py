@@ -81,3 +81,10 @@ def text(value: Decimal) -> str:
         return "0"
     plain = format(value, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def units_text(units: int, decimals: int) -> str:
+    """`text(tokens(units, decimals))` by integers alone, for rows by the hundred."""
+    whole, part = divmod(abs(units), 10**decimals)
+    sign = "-" if units < 0 else ""
+    return f"{sign}{whole}.{part:0{decimals}d}".rstrip("0") if part else f"{sign}{whole}"

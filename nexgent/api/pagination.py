@@ -124,12 +124,15 @@ class Window:
             return [f"{tie} {beyond} %(page_tie)s"]
         return [f"({key}, {tie}) {beyond} (%(page_value)s, %(page_tie)s)"]
 
-    def tail(self) -> str:
-        """ORDER BY, LIMIT and OFFSET of SQL."""
+    def order(self) -> str:
+        """ORDER BY of SQL."""
         way = "DESC" if self.is_descending else "ASC"
         columns = dict.fromkeys((self.key.column, self.listing.tie.column))
-        order = ", ".join(f"{column} {way}" for column in columns)
-        return f" ORDER BY {order} LIMIT %(page_limit)s OFFSET %(page_offset)s"
+        return " ORDER BY " + ", ".join(f"{column} {way}" for column in columns)
+
+    def tail(self) -> str:
+        """ORDER BY, LIMIT and OFFSET of SQL."""
+        return f"{self.order()} LIMIT %(page_limit)s OFFSET %(page_offset)s"
 
     def parameters(self) -> dict[str, Any]:
         value, tie = self.after or (None, None)

@@ -38,7 +38,7 @@ def number_or_none(value: Decimal | None, *, places: int | None = None) -> orjso
 
 def sol_text(lamports: int) -> str:
     """Lamports as SOL, decimal text."""
-    return money.text(money.sol(lamports))
+    return money.units_text(lamports, money.SOL_DECIMALS)
 
 
 def sol_number(lamports: int) -> orjson.Fragment:

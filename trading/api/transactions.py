@@ -4,19 +4,17 @@ A wallet's entries belong to the agent that was assigned to it at the time. Entr
 would are kept and answer 409 LEDGER_IMMUTABLE.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any, ClassVar
 from uuid import UUID
 
-from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from agents.api.agents import owned
 from agents.api.wallets import wallet_of
-from nexgent import clock, money
+from nexgent import clock, money, rows
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
@@ -24,7 +22,7 @@ from nexgent.api import idempotency, pagination, query
 from nexgent.api.bodies import read
 from nexgent.api.openapi import Link, address, choice, describe, flag, integer, moment, text, uuid, window
 from nexgent.api.shapes import Error
-from nexgent.api.wire import stamp, text_or_none
+from nexgent.api.wire import sol_text, stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from prices import selectors as prices
 from trading.api.entries import NewTransaction, post_entry
@@ -37,19 +35,24 @@ from wallets.models import EntryKind, Kind, Wallet
 USE = "POST /api/v1/agent-transactions with DEPOSIT, WITHDRAWAL or ADJUSTMENT"
 USD_PLACES = Decimal("0.00000001")
 
-_COLUMNS = """
-SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, e.destination, e.sol_usd AS sol_usd_posted,
-       a.agent_id, w.address,
-       o.side, o.purpose, o.signal_id, o.mint, o.position_id,
-       f.amount_in, f.amount_out, f.protocol_fee_lamports, f.network_fee_lamports, f.price, f.price_impact, f.sol_usd,
-       own.asset, own.amount, coalesce(nullif(t.symbol, ''), 'TOKEN') AS symbol, coalesce(t.decimals, 0) AS decimals
-"""
-_FROM = """
+_ENTRIES = """
 FROM wallets_entry e
 JOIN wallets_wallet w ON w.id = e.wallet_id AND w.epoch = e.epoch
 JOIN agents_assignment a ON a.wallet_id = e.wallet_id AND e.at >= a.started_at
     AND (a.ended_at IS NULL OR e.at < a.ended_at)
 JOIN agents_agent g ON g.id = a.agent_id AND g.archived_at IS NULL
+"""
+_PAGE = f"""
+SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, e.destination, e.sol_usd, a.agent_id, w.address {_ENTRIES}
+"""
+_COLUMNS = """
+SELECT e.id, e.kind, e.at, e.order_id, e.reason, e.author, e.destination, e.sol_usd AS sol_usd_posted,
+       e.agent_id, e.address,
+       o.side, o.purpose, o.signal_id, o.mint, o.position_id,
+       f.amount_in, f.amount_out, f.protocol_fee_lamports, f.network_fee_lamports, f.price, f.price_impact, f.sol_usd,
+       own.asset, own.amount, coalesce(nullif(t.symbol, ''), 'TOKEN') AS symbol, coalesce(t.decimals, 0) AS decimals
+"""
+_JOINED = """
 LEFT JOIN trading_order o ON o.id = e.order_id
 LEFT JOIN trading_fill f ON f.order_id = e.order_id
 LEFT JOIN LATERAL (
@@ -65,45 +68,34 @@ LISTING = pagination.Listing(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Leg:
-    """One side of a movement on the wire."""
-
-    mint: str
-    symbol: str
-    amount: Decimal
-    price: Decimal | None
-
-    def wire(self, side: str) -> dict[str, Any]:
-        return {
-            f"{side}Mint": self.mint,
-            f"{side}Symbol": self.symbol,
-            f"{side}Amount": money.text(self.amount),
-            f"{side}Price": text_or_none(self.price),
-        }
+_NO_OUTPUT = {f"output{name}": None for name in ("Mint", "Symbol", "Amount", "Price")}
 
 
-def _no_leg(side: str) -> dict[str, Any]:
-    return {f"{side}{name}": None for name in ("Mint", "Symbol", "Amount", "Price")}
+def _input(mint: str, symbol: str, amount: str, price: str | None) -> dict[str, Any]:
+    return {"inputMint": mint, "inputSymbol": symbol, "inputAmount": amount, "inputPrice": price}
+
+
+def _output(mint: str, symbol: str, amount: str, price: str | None) -> dict[str, Any]:
+    return {"outputMint": mint, "outputSymbol": symbol, "outputAmount": amount, "outputPrice": price}
 
 
 def _legs(row: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     if row["amount_in"] is None:
-        return _single_leg(row).wire("input"), _no_leg("output")
+        return _single_leg(row), _NO_OUTPUT
     is_buy = row["side"] == Side.BUY
     lamports, units = (row["amount_in"], row["amount_out"]) if is_buy else (row["amount_out"], row["amount_in"])
-    sol = Leg(money.SOL_MINT, "SOL", money.sol(int(lamports)), Decimal(1))
-    token = Leg(row["mint"], row["symbol"], money.tokens(int(units), row["decimals"]), row["price"])
-    return (sol.wire("input"), token.wire("output")) if is_buy else (token.wire("input"), sol.wire("output"))
+    sol = (money.SOL_MINT, "SOL", sol_text(int(lamports)), "1")
+    token = (row["mint"], row["symbol"], money.units_text(int(units), row["decimals"]), text_or_none(row["price"]))
+    return (_input(*sol), _output(*token)) if is_buy else (_input(*token), _output(*sol))
 
 
-def _single_leg(row: dict[str, Any]) -> Leg:
+def _single_leg(row: dict[str, Any]) -> dict[str, Any]:
     units = int(row["amount"] or 0)
     if row["kind"] != EntryKind.ADJUSTMENT:
         units = abs(units)
     if row["asset"] == money.SOL_MINT:
-        return Leg(money.SOL_MINT, "SOL", money.sol(units), Decimal(1))
-    return Leg(row["asset"] or "", row["symbol"], money.tokens(units, row["decimals"]), None)
+        return _input(money.SOL_MINT, "SOL", sol_text(units), "1")
+    return _input(row["asset"] or "", row["symbol"], money.units_text(units, row["decimals"]), None)
 
 
 def _value_usd(row: dict[str, Any]) -> str:
@@ -151,37 +143,56 @@ def transaction_wire(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _fee(lamports: Any) -> str | None:
-    return None if lamports is None else money.text(money.sol(int(lamports)))
+    return None if lamports is None else sol_text(int(lamports))
 
 
-def fetch(where: list[str], values: dict[str, Any], *, window: pagination.Window | None = None) -> list[dict[str, Any]]:
-    """Rows of the ledger, newest first unless a window says otherwise; `where` are fixed conditions."""
-    tail = " ORDER BY e.id DESC"
+def fetch(
+    where: list[str],
+    values: dict[str, Any],
+    *,
+    joined: Sequence[str] = (),
+    window: pagination.Window | None = None,
+) -> list[dict[str, Any]]:
+    """Rows of the ledger, newest first unless a window says otherwise.
+
+    `where` are fixed conditions on entries, wallets and agents, `joined` on what hangs on an entry: without any of
+    these only the entries of the page are joined.
+    """
+    tail, order = " ORDER BY e.id DESC", " ORDER BY e.id DESC"
     if window is not None:
-        where, tail, values = [*where, *window.condition()], window.tail(), {**values, **window.parameters()}
-    with connection.cursor() as cursor:
-        sql = f"{_COLUMNS} {_FROM} WHERE {' AND '.join(where)} {tail}"
-        cursor.execute(sql, values)
-        names = [column.name for column in cursor.description]
+        where, values = [*where, *window.condition()], {**values, **window.parameters()}
+        tail, order = window.tail(), window.order()
+    page = f"{_PAGE} WHERE {' AND '.join(where)}"
+    last = f"WHERE {' AND '.join(joined)} {tail}" if joined else order
+    sql = f"{_COLUMNS} FROM ({page} {'' if joined else tail}) e {_JOINED} {last}"
+    with rows.execute(sql, values, is_answer_binary=True) as cursor:
+        names = [column.name for column in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _count(where: list[str], values: dict[str, Any]) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT count(*) {_FROM} WHERE {' AND '.join(where)}", values)
-        return int(cursor.fetchone()[0])
+def _count(where: list[str], values: dict[str, Any], joined: Sequence[str]) -> int:
+    sql = f"SELECT count(*) FROM ({_PAGE} WHERE {' AND '.join(where)}) e"  # noqa: S608
+    with rows.execute(f"{sql} {_JOINED} WHERE {' AND '.join(joined)}" if joined else sql, values) as cursor:
+        return int(cursor.fetchall()[0][0])
 
 
 def one(principal: Principal, transaction_id: str) -> dict[str, Any]:
     """The caller's transaction by its id or its order's; raises `NotFound`."""
     wanted = query.uuid_of(transaction_id, "id")
-    rows = fetch(
+    found = fetch(
         ["g.workspace_id = %(workspace)s", "(e.id = %(id)s OR e.order_id = %(id)s)"],
         {"workspace": principal.workspace_id, "id": wanted},
     )
-    if not rows or not principal.sees(rows[0]["agent_id"]):
+    if not found or not principal.sees(found[0]["agent_id"]):
         raise NotFound("transaction")
-    return rows[0]
+    return found[0]
+
+
+def _conditions(filters: dict[str, tuple[str, Any]], values: dict[str, Any]) -> list[str]:
+    """The conditions that were asked for; their parameters are added to `values`."""
+    asked = {condition: pair for condition, pair in filters.items() if pair[1] is not None}
+    values.update(asked.values())
+    return [condition.format(name) for condition, (name, _) in asked.items()]
 
 
 class Transactions(Endpoint):
@@ -211,28 +222,28 @@ class Transactions(Endpoint):
     )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
-        where, values = ["a.agent_id = %(agent)s"], {"agent": agent.id}
+        values = {"agent": agent.id}
         filters = {
             "w.address = %({})s": ("walletAddress", query.text(request, "walletAddress")),
             "e.kind = %({})s": ("transactionType", query.choice(request, "transactionType", EntryKind.values)),
             "e.at >= %({})s": ("startTime", query.moment(request, "startTime")),
             "e.at <= %({})s": ("endTime", query.moment(request, "endTime")),
+        }
+        of_joined = {
             "o.signal_id = %({})s": ("signalId", query.integer(request, "signalId")),
             "(o.purpose IS NOT DISTINCT FROM 1) = %({})s": ("isDca", query.flag(request, "isDca")),
             "(o.purpose IS NOT DISTINCT FROM 3) = %({})s": ("isTakeProfit", query.flag(request, "isTakeProfit")),
-            f"strpos(lower({_SEARCHED}), lower(%({{}})s)) > 0": ("q", query.text(request, "q")),
+            f"strpos(lower({_SEARCHED}), lower(%({{}})s::text)) > 0": ("q", query.text(request, "q")),
         }
-        for condition, (name, value) in filters.items():
-            if value is not None:
-                where.append(condition.format(name))
-                values[name] = value
+        where = ["a.agent_id = %(agent)s", *_conditions(filters, values)]
+        joined = _conditions(of_joined, values)
         window = pagination.read(request, LISTING)
         return pagination.respond(
             request,
             window,
-            fetch(where, values, window=window),
-            wire=lambda rows: [transaction_wire(row) for row in rows],
-            total=lambda: _count(where, values),
+            fetch(where, values, joined=joined, window=window),
+            wire=lambda page: [transaction_wire(row) for row in page],
+            total=lambda: _count(where, values, joined),
         )
 
     @describe(
