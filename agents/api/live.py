@@ -33,7 +33,7 @@ STREAMS_PER_MINUTE = 120
 
 
 class TicketBody(Body):
-    agent_id: str = Field(min_length=1, max_length=36)
+    agent_id: str = Field(min_length=1, max_length=36, json_schema_extra={"format": "uuid"})
 
 
 class TicketShape(Shape):

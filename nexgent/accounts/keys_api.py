@@ -20,6 +20,7 @@ from nexgent.errors import InvalidInput
 
 GRACE_SECONDS = 3600
 TAG = "API keys"
+_PRESETS: Any = [*(preset.name for preset in keys.PRESETS), None]
 _LIMITS = ("expires_at", "addresses", "spend_limit_sol", "rate_per_minute")
 
 
@@ -27,13 +28,13 @@ class LimitsBody(Body):
     expires_at: Moment | None = None
     addresses: list[str] = Field(default=[], max_length=keys.ADDRESSES_MAX)
     spend_limit_sol: DecimalValue | None = None
-    rate_per_minute: int | None = None
+    rate_per_minute: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": keys.RATE_MAX})
 
 
 class KeyBody(LimitsBody):
     name: str = Field(min_length=1, max_length=100)
     scopes: list[str] | None = Field(default=None, min_length=1, max_length=20)
-    preset: str | None = Field(default=None, max_length=50)
+    preset: str | None = Field(default=None, max_length=50, json_schema_extra={"enum": _PRESETS})
 
 
 class KeyPatch(LimitsBody):

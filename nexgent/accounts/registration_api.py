@@ -48,7 +48,10 @@ class EmailBody(Body):
 class InvitationBody(Body):
     role: str = Field(json_schema_extra={"enum": Role.values})
     email: str = Field(default="", max_length=255)
-    expires_in_hours: int = Field(default=registration.INVITATION_HOURS)
+    expires_in_hours: int = Field(
+        default=registration.INVITATION_HOURS,
+        json_schema_extra={"minimum": 1, "maximum": registration.INVITATION_HOURS_MAX},
+    )
 
 
 class AcceptBody(Body):

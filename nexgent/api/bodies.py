@@ -28,10 +28,11 @@ class Body(BaseModel):
 def _without_defaults(schema: dict[str, Any]) -> None:
     for described in schema.get("properties", {}).values():
         described.pop("default", None)
+    schema["minProperties"] = 1
 
 
 class Changes(Body):
-    """A body whose absent fields stay as they are. It describes such a body; a field's default means nothing."""
+    """A body whose absent fields stay as they are; one is needed. It describes; a field's default means nothing."""
 
     model_config = ConfigDict(json_schema_extra=_without_defaults)
 
@@ -69,7 +70,16 @@ def _trimmed(value: Any) -> Any:
     return value.strip() if isinstance(value, str) else value
 
 
-DecimalValue = Annotated[Decimal, BeforeValidator(_decimal)]
+class _ExactSchema:
+    """The JSON schema of `_decimal`; a field's bounds are kept (`nexgent.api.operations` says them properly)."""
+
+    def __get_pydantic_json_schema__(self, core: Any, handler: Any) -> dict[str, Any]:
+        bounds = {name: value for name, value in handler(core).items() if name in ("gt", "ge", "lt", "le")}
+        text = {"type": "string", "pattern": r"^-?[0-9]{1,40}(\.[0-9]{1,40})?$"}
+        return {"anyOf": [{"type": "number"}, text], **bounds}
+
+
+DecimalValue = Annotated[Decimal, BeforeValidator(_decimal), _ExactSchema()]
 """A JSON number or decimal text, exact and finite."""
 UuidValue = Annotated[UUID, BeforeValidator(_uuid)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]

@@ -72,7 +72,7 @@ _KEY = Param(
 )
 
 
-_IF_NONE_MATCH = Param("If-None-Match", {"type": "string", "maxLength": 200}, "The ETag of an answer one has already.")
+_IF_NONE_MATCH = Param("If-None-Match", {"type": "string"}, "The ETag of an answer one has already.")
 _PAGE_HEADERS = ("Link", "X-Total-Count")
 
 
@@ -122,6 +122,7 @@ def _name(kind: Any) -> str:
     return f"{getattr(kind, '__module__', '')}.{getattr(kind, '__qualname__', '')}|{kind!r}"
 
 
+EMAIL = r"^[^@\s]+@[^@\s]+$"
 _BOUNDS = {"gt": "exclusiveMinimum", "ge": "minimum", "lt": "exclusiveMaximum", "le": "maximum"}
 
 
@@ -134,6 +135,9 @@ def _clean(schema: Any) -> Any:
     result = {name: _clean(inner) for name, inner in schema.items() if name not in _BOUNDS}
     if isinstance(schema.get("title"), str) and ("type" in schema or "anyOf" in schema) and "properties" not in schema:
         result.pop("title")
+    if result.get("pattern") == EMAIL:
+        result["format"] = "email"
+        del result["pattern"]
     if result.get("default", "") is None:
         result.pop("default")  # absent and null mean the same; generated clients leave it out
     if isinstance(result.get("$ref"), str):

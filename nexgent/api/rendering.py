@@ -17,14 +17,22 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 
+from nexgent import money
+
 MAGNITUDE_MAX = 60
 """Largest power of ten, either way, of a number in a body: a 9-byte `1e999999` must not become a megabyte."""
 DEPTH_MAX = 32
 
 
 def dumps(value: Any) -> bytes:
-    """JSON bytes of a wire value (`nexgent.api.wire` makes the leaves)."""
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+    """JSON bytes of a wire value (`nexgent.api.wire` makes the leaves; a Decimal is an exact number)."""
+    return orjson.dumps(value, default=_exact, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _exact(value: Any) -> orjson.Fragment:
+    if isinstance(value, Decimal):
+        return orjson.Fragment(money.text(value))
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def _fraction(text: str) -> Decimal:
