@@ -1,9 +1,12 @@
 """What an agent looks like on the wire, and who may follow it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
+from pydantic import BaseModel
+
+from agents import config as trading_config
 from agents import selectors
 from agents.models import Agent, ConfigVersion
 from nexgent.api import wire
@@ -34,8 +37,34 @@ def config_wire(version: ConfigVersion) -> dict[str, Any]:
         "version": version.number,
         "author": version.author,
         "createdAt": wire.stamp(version.created_at),
-        "config": version.data,
+        "config": _in_order(version.data, trading_config.TradingConfig),
     }
+
+
+def _in_order(stored: Any, schema: type[BaseModel]) -> dict[str, Any]:
+    """The keys in the order of the schema: PostgreSQL keeps JSON by length of key, and the same text is easier to
+    compare. What the schema does not know comes last."""
+    ordered: dict[str, Any] = {}
+    for field in schema.model_fields.values():
+        name = field.alias or ""
+        if name in stored:
+            ordered[name] = _of_field(stored[name], field.annotation)
+    return {**ordered, **{name: value for name, value in stored.items() if name not in ordered}}
+
+
+def _of_field(value: Any, annotation: Any) -> Any:
+    inner = next((part for part in _parts(annotation) if isinstance(part, type) and issubclass(part, BaseModel)), None)
+    if inner is None:
+        return value
+    if isinstance(value, list):
+        return [_in_order(item, inner) for item in value]
+    return _in_order(value, inner) if isinstance(value, dict) else value
+
+
+def _parts(annotation: Any) -> Iterable[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _parts(part)
 
 
 def agent_visible(principal: Any, agent_id: UUID) -> bool:
@@ -49,4 +78,9 @@ def streams(principal: Any) -> Iterable[UUID]:
     return agents if principal.is_limited else [principal.workspace_id, *agents]
 
 
-LIVE = Live(agent_visible=agent_visible, streams=streams)
+def workspace_streams(workspace_id: UUID) -> Iterable[UUID]:
+    """The workspace's own stream and one per agent, archived ones too: their last events are still to be told."""
+    return [workspace_id, *Agent.objects.filter(workspace_id=workspace_id).values_list("id", flat=True)]
+
+
+LIVE = Live(agent_visible=agent_visible, streams=streams, workspace_streams=workspace_streams)

@@ -9,6 +9,7 @@ from agents.api import agents, balances, config, live, versions
 from agents.api import wallets as agent_wallets
 from nexgent.accounts import alarms_api, audit_api, grants_api, keys_api, registration_api, sessions_api, step_up
 from nexgent.accounts import api as accounts
+from nexgent.accounts import webhooks_api as webhooks
 from nexgent.api import pages as description
 from nexgent.runtime import echo
 from nexgent.web import sign_in
@@ -127,9 +128,9 @@ urlpatterns = [
     path(API + "agent-historical-swaps/export", exports.Export.as_view(signal_texts=signal_exports.texts)),
     path(API + "agent-historical-swaps/<str:swap_id>", history.OneSwap.as_view()),
     path(API + "wallets/agent/<str:agent_id>", agent_wallets.AgentWallets.as_view()),
-    path(API + "wallets/assign", wallets.Assign.as_view()),
-    path(API + "wallets/<str:wallet_address>/reset", wallets.Reset.as_view()),
-    path(API + "wallets/<str:wallet_address>/unassign", wallets.Unassign.as_view()),
+    path(API + "wallets/assign", wallets.Assign.as_view(step_up={"POST": step_up.always})),
+    path(API + "wallets/<str:wallet_address>/reset", wallets.Reset.as_view(step_up={"POST": step_up.always})),
+    path(API + "wallets/<str:wallet_address>/unassign", wallets.Unassign.as_view(step_up={"POST": step_up.always})),
     path(API + "wallets/<str:wallet_address>/check-deposits", wallets.CheckDeposits.as_view()),
     path(API + "ws-tickets", live.Tickets.as_view()),
     path(API + "stream/positions", live.Positions.as_view()),
@@ -144,6 +145,13 @@ urlpatterns = [
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
     path(API + "data-sources/status", sources_api.Sources.as_view()),
     path(API + "webhooks/test", echo.Echo.as_view()),
+    path(API + "webhooks", webhooks.Webhooks.as_view()),
+    path(API + "webhooks/<str:webhook_id>", webhooks.OneWebhook.as_view()),
+    path(API + "webhooks/<str:webhook_id>/rotate", webhooks.RotateSecret.as_view()),
+    path(API + "webhooks/<str:webhook_id>/ping", webhooks.Ping.as_view()),
+    path(API + "webhooks/<str:webhook_id>/deliveries", webhooks.Deliveries.as_view()),
+    path(API + "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>", webhooks.OneDelivery.as_view()),
+    path(API + "webhooks/<str:webhook_id>/deliveries/<str:delivery_id>/redeliver", webhooks.Redeliver.as_view()),
     path(API + "openapi.json", description.openapi),
     path(API + "docs", description.docs),
     path("", include("nexgent.runtime.urls")),

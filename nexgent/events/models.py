@@ -1,4 +1,4 @@
-"""Numbered event streams and alarms.
+"""Numbered event streams, alarms, and the webhooks that events are sent to.
 
 One stream per agent and one per workspace. A stream's counter lives in a row of its own, which is the last lock of
 every transaction: numbers have no gaps and follow the order of commits.
@@ -61,3 +61,73 @@ class Alarm(models.Model):
                 fields=["code", "subject"], name="alarm_once", condition=models.Q(cleared_at__isnull=True)
             )
         ]
+
+
+class Webhook(models.Model):
+    """Somebody else's address that events of a workspace are sent to, at least once each, signed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey("accounts.Workspace", models.PROTECT, related_name="+")
+    url = models.URLField(max_length=1000)
+    secret = models.TextField(editable=False)
+    """Sealed (`nexgent.sealing`)."""
+    event_types = models.JSONField(default=list)
+    """Empty: all."""
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.url
+
+
+class WebhookCursor(models.Model):
+    """Up to which number a webhook has taken the events of a stream; none: nothing yet."""
+
+    pk = models.CompositePrimaryKey("webhook_id", "stream_id")
+    webhook = models.ForeignKey(Webhook, models.CASCADE, db_index=False)
+    stream_id = models.UUIDField()
+    seq = models.BigIntegerField()
+
+
+class DeliveryState(models.IntegerChoices):
+    WAITING = 0, "waiting"
+    DELIVERED = 1, "delivered"
+    FAILED = 2, "failed"
+
+
+class WebhookDelivery(models.Model):
+    """One event on its way to one webhook. The row is the queue: due at `due_at`, worked on until `lease_until`."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    webhook = models.ForeignKey(Webhook, models.CASCADE, db_index=False, related_name="deliveries")
+    stream_id = models.UUIDField()
+    seq = models.BigIntegerField(null=True)
+    """None: a ping that a person asked for."""
+    type = models.CharField(max_length=40)
+    body = models.TextField()
+    """The JSON text that is sent, the same at every attempt."""
+    state = models.SmallIntegerField(choices=DeliveryState, default=DeliveryState.WAITING)
+    attempts = models.IntegerField(default=0)
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    lease_until = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["webhook", "stream_id", "seq"], name="webhook_event_once")]
+        indexes = [
+            models.Index(fields=["due_at"], name="webhook_delivery_due", condition=models.Q(state=0)),
+            models.Index(fields=["webhook", "-id"], name="webhook_delivery_log"),
+            models.Index(fields=["finished_at"], name="webhook_delivery_old"),
+        ]
+
+
+class WebhookAttempt(models.Model):
+    """One try of a delivery: what the receiver answered, or why it could not be asked."""
+
+    delivery = models.ForeignKey(WebhookDelivery, models.CASCADE, related_name="tries")
+    at = models.DateTimeField()
+    status = models.IntegerField(null=True)
+    milliseconds = models.IntegerField()
+    error = models.CharField(max_length=200, blank=True)
+    answer = models.CharField(max_length=500, blank=True)

@@ -26,6 +26,7 @@ class Live:
     snapshot: Callable[[UUID], dict[str, Any]] | None = None  # of an agent: keys of `initial_data`
     agent_visible: Callable[[Any, UUID], bool] | None = None  # may this principal see that agent
     streams: Callable[[Any], Iterable[UUID]] | None = None  # agents and workspaces of this principal, for the UI
+    workspace_streams: Callable[[UUID], Iterable[UUID]] | None = None  # agents and the workspace itself, for webhooks
     html: Callable[[Record], str | None] | None = None  # an event as htmx out-of-band fragments
     price_html: Callable[[UUID, Prices], str | None] | None = None  # changed prices of an agent as fragments
     held_mints: Callable[[Sequence[UUID]], Mapping[UUID, Iterable[str]]] | None = None  # open positions per agent
@@ -61,6 +62,12 @@ def agent_visible(principal: Any, agent_id: UUID) -> bool:
 def streams(principal: Any) -> list[UUID]:
     """The streams that a principal's pages follow, sorted."""
     return sorted({stream for live in _apps.values() if live.streams is not None for stream in live.streams(principal)})
+
+
+def workspace_streams(workspace_id: UUID) -> list[UUID]:
+    """The streams that tell of a workspace, sorted."""
+    offers = (live.workspace_streams for live in _apps.values() if live.workspace_streams is not None)
+    return sorted({stream for streams_of in offers for stream in streams_of(workspace_id)})
 
 
 def html(record: Record) -> str:

@@ -94,6 +94,7 @@ class Environment(BaseSettings):
     dexscreener_rate: int = Field(300, ge=1)
     solana_rpc_url: Words = ("https://api.mainnet-beta.solana.com",)
     synthetic_seed: int = 7
+    webhook_private_addresses: bool = False
 
     @field_validator("trusted_proxies", "cors_origin", "price_feeds", "solana_rpc_url", mode="before")
     @classmethod

@@ -35,12 +35,13 @@ class Fault:
 
 
 class LoopbackServer:
-    """Start with `with server:`; `requests` lists (path, query, headers) of what was asked."""
+    """Start with `with server:`; `requests` lists (path, query, headers) of what was asked, `bodies` what was posted."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Query, dict[str, str]]] = []
         self.fault: Fault | None = None
         self.posted = b""
+        self.bodies: list[bytes] = []
         self._stopping = threading.Event()
         owner = self
 
@@ -52,6 +53,7 @@ class LoopbackServer:
 
             def do_POST(self) -> None:
                 owner.posted = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                owner.bodies.append(owner.posted)
                 owner.serve(self)
 
             def log_message(self, *arguments: Any) -> None:
