@@ -349,6 +349,9 @@ def _postgres_options(*, durable: bool) -> list[str]:
         "autovacuum_analyze_scale_factor": "0.02",
         "timezone": "UTC",
         "log_timezone": "UTC",
+        # A failed statement is not repeated in the log, nor the key it failed on: either may hold a hash or a secret.
+        "log_min_error_statement": "panic",
+        "log_error_verbosity": "terse",
     }
     if not durable:
         options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}

@@ -27,6 +27,8 @@ _PATTERNS = (
     (re.compile(r"\b(Bearer|Basic|Token)\s+[\w.~+/=-]{6,}", re.I), rf"\1 {HIDDEN}"),
     # user:password@ of an address
     (re.compile(r"(\w+://[^\s:/@]*):[^\s@]+@"), rf"\1:{HIDDEN}@"),
+    # links that were mailed, and addresses that are secrets themselves
+    (re.compile(r"(/(?:invitation|reset|email|hooks?|incoming)/)(?!new\b)[\w-]{16,}"), rf"\1{HIDDEN}"),
     # 64 bytes of a key pair as numbers
     (re.compile(r"\[\s*(?:\d{1,3}\s*,\s*){31,63}\d{1,3}\s*\]"), HIDDEN),
 )

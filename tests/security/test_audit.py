@@ -297,6 +297,8 @@ def test_every_table_of_rights_is_tracked():
         "wallets_wallet",
         "trading_protectionlock",
         "django_admin_log",
+        "accounts_invitation",
+        "mfa_authenticator",
     }
 
 
