@@ -1,16 +1,21 @@
-"""The parts of the hub that hold no sockets: a stream's ring and cursors, and the board of prices."""
+"""The parts of the hub that hold no sockets: ring and cursors of a stream, board of prices, queue of a client."""
 
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from nexgent.errors import InvalidInput
 from nexgent.events import limits
+from nexgent.events.outlet import Outlet
 from nexgent.events.price_board import PriceBoard
 from nexgent.events.records import Record
+from nexgent.events.sse import places_of
 from nexgent.events.streams import Follower, StreamLog
+from nexgent.events.transport import _frame
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 STREAM = uuid.UUID(int=1)
@@ -107,3 +112,88 @@ def test_what_is_no_longer_held_is_not_sent() -> None:
     board.forget(ONE)
     board.take(2, [["b", "3", None]])
     assert board.due(9.0) == []
+
+
+class Wire:
+    """A client that takes texts until it is told to be slow."""
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.closed: tuple[int, str] | None = None
+
+    def watch(self, *, on_pause: Callable[[], None], on_resume: Callable[[], None]) -> None:
+        self.pause, self.resume = on_pause, on_resume
+
+    def write(self, text: str) -> None:
+        self.taken.append(text)
+
+    def close(self, *, code: int, reason: str) -> None:
+        self.closed = (code, reason)
+
+
+async def test_a_slow_client_keeps_all_events_and_the_newest_price_of_each_agent() -> None:
+    wire = Wire()
+    outlet = Outlet(wire)
+    outlet.push("a")
+    wire.pause()
+    for text in ("b", "c"):
+        outlet.push(text)
+    outlet.price(ONE, "1")
+    outlet.price(TWO, "2")
+    outlet.price(ONE, "3")
+    assert wire.taken == ["a"]
+    # when it takes again
+    wire.resume()
+    assert wire.taken == ["a", "b", "c", "3", "2"]
+    assert outlet.behind_seconds() == 0
+
+
+async def test_a_client_that_is_behind_for_too_long_is_closed_and_gets_nothing_more(monkeypatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(limits, "BURST_SECONDS", -1.0)
+    wire = Wire()
+    outlet = Outlet(wire)
+    wire.pause()
+    outlet.push("x" * limits.BEHIND_BYTES)
+    assert wire.closed is None
+    outlet.push("x")
+    outlet.push("y")
+    assert wire.closed == (1013, "Too slow")
+    assert wire.taken == []
+    assert outlet.ended.is_set()
+
+
+async def test_a_close_sends_what_is_queued_first_and_only_once() -> None:
+    wire = Wire()
+    outlet = Outlet(wire)
+    wire.pause()
+    outlet.push("a")
+    outlet.close(1008, "Signed out")
+    outlet.close(1000, "again")
+    assert wire.taken == ["a"]
+    assert wire.closed == (1008, "Signed out")
+
+
+@pytest.mark.parametrize(
+    ("size", "head"),
+    [
+        (5, b"\x81\x05"),
+        (125, b"\x81\x7d"),
+        (126, b"\x81\x7e\x00\x7e"),
+        (70_000, b"\x81\x7f" + (70_000).to_bytes(8, "big")),
+    ],
+)
+def test_a_text_frame_is_that_of_the_standard(size: int, head: bytes) -> None:
+    assert _frame("x" * size) == head + b"x" * size
+
+
+def test_a_place_of_several_streams_is_read_back_and_strangers_are_left_out() -> None:
+    one, two = "AAAAAAAAAAAAAAAAAAAACw", "AAAAAAAAAAAAAAAAAAAADA"
+    assert places_of(f"{one}:4,{two}:0,AAAAAAAAAAAAAAAAAAAAAA:9", [ONE, TWO], is_single=False) == {ONE: 4, TWO: 0}
+    assert places_of("7", [ONE], is_single=True) == {ONE: 7}
+    assert places_of("", [ONE], is_single=True) == {}
+
+
+@pytest.mark.parametrize("text", ["x", "-1", "1:2", "99999999999999999999", "٣"])
+def test_a_place_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInput):
+        places_of(text, [ONE], is_single=True)
