@@ -23,7 +23,7 @@ from nexgent.events import services as events
 from nexgent.ids import key_uuid, uuid7
 from nexgent.money import SOL_MINT
 from prices.records import ENTRY_MAX_AGE
-from trading.engine import booking, candidates, locks, openings, orders, pauses
+from trading.engine import booking, candidates, locks, openings, orders, pauses, way
 from trading.engine.candidates import Candidate
 from trading.engine.market import MarketFacts
 from trading.engine.openings import EntryOrder
@@ -133,6 +133,7 @@ def enter_chunk(
     outcomes: list[EntryOutcome] = []
     waiting = list(wishes)
     while waiting:
+        way.give()
         done, waiting = _enter_chunk(waiting, journal or Journal(), seed_of or _seed)
         outcomes += done
         reach("entry_committed")

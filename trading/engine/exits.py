@@ -12,7 +12,7 @@ from django.db import OperationalError, transaction
 from nexgent.errors import Refusal
 from nexgent.events import services as events
 from trading import live
-from trading.engine import booking, locks, orders, positions, sales, succession
+from trading.engine import booking, locks, orders, positions, sales, succession, way
 from trading.engine.book import Book, Row
 from trading.engine.points import reach
 from trading.models import Position
@@ -45,6 +45,7 @@ def act(book: Book, candidates: Sequence[Row], *, now: datetime) -> int:
     reach("exit_decided")
     orders.plan(intents, at=now)
     reach("exit_planned")
+    way.ask(sum(isinstance(intent.command, Sell) for intent in intents))
     for intent in intents:
         book.mark_ordered(intent.position.id, is_sell=isinstance(intent.command, Sell))
     return consumed + len(intents)

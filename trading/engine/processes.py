@@ -5,7 +5,7 @@ from typing import Any
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
 
-from trading.engine import drains, interpreter
+from trading.engine import drains, interpreter, way
 from trading.models import Side
 
 _role: Any = None
@@ -30,6 +30,7 @@ def _start(sender: Any = None, **_: Any) -> None:
     if kind == "exits":
         drains.drain_of(Side.SELL).drain()
     if kind == "entries":
+        way.listen()
         drains.drain_of(Side.BUY).drain()
     if kind in ("prices", "exits"):
         from trading.engine.role import Role  # NumPy comes with it: only where it is needed

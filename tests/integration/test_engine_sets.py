@@ -1,0 +1,183 @@
+"""Orders in sets: a bad one spoils no other, a lock that somebody holds keeps nobody else waiting, what only waits
+holds no thread, and a venue keeps within its limit.
+"""
+
+import threading
+import time
+from decimal import Decimal
+
+import pytest
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from nexgent import clock
+from nexgent.events.models import Alarm
+from prices import services as prices
+from prices.records import PriceTick
+from tests.trader import Trader
+from tests.venues import outside
+from trading import live
+from trading.books import check
+from trading.engine import executor, hands, leases, locks
+from trading.engine.drains import Drain
+from trading.engine.watch import Engine
+from trading.engine.work import Result
+from trading.models import Order, Position, Side, State
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert condition()
+
+
+def stops(tape, count, *, profile="outside"):
+    """So many traders, each with a stop that is due."""
+    traders = [Trader(tape, profile="ideal") for _ in range(count)]
+    for trader in traders:
+        trader.price("0.001")
+        trader.buy("1")
+    tape.set(clock.now().replace(second=10))
+    Position.objects.update(profile=profile)
+    ticks = [PriceTick(trader.mint, Decimal("0.0006"), clock.now(), "test") for trader in traders]
+    prices.publish(ticks)
+    assert Engine().step() == count
+    return traders
+
+
+@pytest.fixture
+def drain():
+    drain = Drain(Side.SELL)
+    yield drain
+    until(lambda: not drain.in_hand)
+    drain.stop()
+
+
+def sold():
+    return Position.objects.filter(close_reason="stop_loss").count()
+
+
+def test_twenty_five_stops_are_three_transactions_of_a_few_statements(tape):
+    outside()
+    stops(tape, 25)
+    claimed = leases.take(Side.SELL, most=100, at=clock.now())
+    markets = executor.market_of([one.order_id for one in claimed])
+    with CaptureQueriesContext(connection) as spent:
+        begun = executor.begin(markets, leases.OWNER, is_patient=False)
+        for work in begun.works:
+            executor.ask(work)
+        ours = executor.submitted(begun.works, leases.OWNER)
+        results = [Result(work.order.id, work.market, work.quote) for work in ours]
+        assert executor.settle(results, leases.OWNER, is_patient=False) == []
+
+    assert len(ours) == sold() == 25
+    assert len(spent) <= 40
+    assert check().problems == ()
+
+
+def test_a_bad_order_spoils_no_other_of_its_set(tape, drain, monkeypatch):
+    outside()
+    bad = stops(tape, 6)[2].position.id
+    tell = live.position_event
+
+    def fails_for_one(position, *arguments, **options):
+        if position.id == bad:
+            raise ValueError("this one")
+        return tell(position, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(live, "position_event", fails_for_one)
+        assert drain.drain() == 6
+        until(lambda: not drain.in_hand)
+    order = Order.objects.get(position_id=bad, side=Side.SELL)
+
+    assert sold() == 5
+    assert order.state == State.SUBMITTED
+    assert Alarm.objects.get(code="ORDER_STUCK", cleared_at=None).subject == str(order.id)
+    assert drain.failures == {"ValueError": 1}
+
+    Order.objects.filter(id=order.id).update(lease_until="2020-01-01T00:00:00Z")
+    drain.drain()
+    until(lambda: sold() == 6)
+    assert check().problems == ()
+
+
+def test_a_wallet_that_somebody_holds_keeps_no_other_order_waiting(tape, drain):
+    outside()
+    traders = stops(tape, 6)
+    held, end = threading.Event(), threading.Event()
+
+    def hold():
+        with transaction.atomic():
+            locks.wallet(traders[0].wallet.id)
+            held.set()
+            end.wait(10)
+        connection.close()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(5)
+    try:
+        begun = time.monotonic()
+        drain.drain()
+        until(lambda: sold() == 5)
+        assert time.monotonic() - begun < 1.5
+        assert traders[0].position.closed_at is None
+    finally:
+        end.set()
+        holder.join()
+    until(lambda: sold() == 6)
+    assert traders[0].position.close_reason == "stop_loss"
+
+
+def test_an_order_that_waits_to_land_holds_no_thread():
+    outside(delay_ms=60_000)
+    traders = [Trader(None, profile="ideal") for _ in range(4)]
+    for trader in traders:
+        trader.price("0.001")
+        trader.buy("1")
+    Position.objects.update(profile="outside")
+    Position.objects.filter(id=traders[3].position.id).update(profile="ideal")
+    time.sleep(0.01)
+    ticks = [PriceTick(trader.mint, Decimal("0.0006"), clock.now(), "test") for trader in traders]
+    prices.publish(ticks)
+    drain = Drain(Side.SELL, threads=1)
+    assert Engine().step() == 4
+    try:
+        until(lambda: (drain.drain(), sold() == 1)[1])
+        waiting = Order.objects.filter(side=Side.SELL, state=State.SUBMITTED, lands_at__gt=clock.now())
+        until(lambda: (drain.drain(), waiting.count() == 3)[1])
+    finally:
+        drain.stop()
+    assert traders[3].position.close_reason == "stop_loss"
+    assert len(drain.in_hand) == 3
+    Order.objects.filter(side=Side.SELL).update(lease_until=None)
+
+
+def test_a_venue_that_hangs_keeps_within_its_limit_and_another_sells(tape, monkeypatch):
+    monkeypatch.setattr(hands, "CALLS_PER_VENUE_MAX", 3)
+    venue, end, begun = outside(), threading.Event(), []
+    traders = stops(tape, 6)
+    Order.objects.filter(position_id=traders[5].position.id, side=Side.SELL).update(profile="ideal")
+
+    def hangs(request):
+        begun.append(request.order_id)
+        end.wait(20)
+
+    venue.on_quote = hangs
+    drain = Drain(Side.SELL)
+    try:
+        drain.drain()
+        until(lambda: sold() == 1 and len(begun) == 3)
+        drain.drain()
+        assert traders[5].position.close_reason == "stop_loss"
+        assert len(drain.in_hand) == len(begun) == 3
+    finally:
+        end.set()
+    until(lambda: (drain.drain(), sold() == 6)[1])
+    until(lambda: not drain.in_hand)
+    drain.stop()
+    assert len(begun) == len(set(begun)) == 5

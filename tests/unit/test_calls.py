@@ -1,0 +1,103 @@
+"""Threads for calls: a venue's limit, a hanging call, what comes later; entries that hold off; priorities."""
+
+import subprocess
+import sys
+import threading
+import time
+
+from trading.engine import way
+from trading.engine.calls import Calls
+
+PRIORITIES = """
+import os, threading
+from pathlib import Path
+os.environ["NEXGENT_ENV"] = "test"
+from trading.engine import interpreter
+stop = threading.Event()
+threading.Thread(target=stop.wait, daemon=True).start()
+interpreter.tune("{kind}")
+threading.Thread(target=stop.wait, daemon=True).start()
+tasks = [int(path.name) for path in Path("/proc/self/task").glob("[0-9]*")]
+print(sorted({{os.getpriority(os.PRIO_PROCESS, task) for task in tasks}}))
+"""
+
+
+def until(condition, seconds=5):
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.005)
+    assert condition()
+
+
+def test_a_venue_has_so_many_calls_at_once_and_another_does_not_wait_for_it():
+    calls, end, begun, other = Calls("test", threads=8, most=3), threading.Event(), [], threading.Event()
+
+    def hangs(number):
+        begun.append(number)
+        end.wait(10)
+
+    for number in range(5):
+        calls.venue("slow", lambda number=number: hangs(number))
+    calls.venue("quick", other.set)
+    until(lambda: len(begun) == 3 and other.is_set())
+    time.sleep(0.05)
+    assert (begun, calls.running("slow")) == ([0, 1, 2], 3)
+
+    end.set()
+    until(lambda: calls.running("slow") == 0)
+    calls.stop()
+    assert begun == [0, 1, 2, 3, 4]
+
+
+def test_what_fails_gives_its_place_back():
+    calls, done = Calls("test", threads=2, most=1), threading.Event()
+
+    def fails():
+        raise ValueError("this call")
+
+    calls.venue("slow", fails)
+    calls.venue("slow", done.set)
+
+    assert done.wait(5)
+    calls.stop()
+
+
+def test_what_comes_later_comes_in_the_order_of_its_time():
+    calls, seen = Calls("test", threads=1), []
+    for seconds in (0.06, 0.02, 0.04):
+        calls.after(seconds, lambda seconds=seconds: seen.append(seconds))
+
+    until(lambda: len(seen) == 3)
+    calls.stop()
+
+    assert seen == [0.02, 0.04, 0.06]
+
+
+def test_entries_hold_off_for_a_crowd_of_exits_and_at_most_half_of_the_time(monkeypatch):
+    monkeypatch.setattr(way, "_until", 0.0)
+    monkeypatch.setattr(way, "_free_until", 0.0)
+    begun = time.monotonic()
+    way.give()
+    assert time.monotonic() - begun < 0.02
+
+    way.hear(50)
+    way.hear(1000)
+    way.give()
+    held = time.monotonic() - begun
+    way.hear(1000)
+    way.give()
+
+    assert 0.13 < held < 0.3
+    assert time.monotonic() - begun - held < 0.05
+
+
+def test_entries_and_default_work_at_a_lower_priority_with_all_their_threads():
+    def priorities(kind):
+        done = subprocess.run(
+            [sys.executable, "-c", PRIORITIES.format(kind=kind)], capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    before = priorities("web")
+    assert [priorities(kind) for kind in ("exits", "prices")] == [before, before]
+    assert [priorities(kind) for kind in ("entries", "default")] == ["[5]", "[5]"]
