@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from nexgent import clock
 from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.models import Role
 from nexgent.api import query, sheets
 from nexgent.api.openapi import describe, moment, text
 from nexgent.api.throttling import EXPORTS
@@ -31,6 +32,7 @@ class Export(Endpoint):
     """A row per signal that was not deleted."""
 
     scopes = {"GET": "signals"}
+    roles = {"GET": Role.AUDITOR}
     throttles = {"GET": (EXPORTS,)}
 
     @describe(

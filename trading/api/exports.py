@@ -11,6 +11,7 @@ from rest_framework.request import Request
 from agents.api.agents import owned
 from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
+from nexgent.accounts.models import Role
 from nexgent.api import query, sheets
 from nexgent.api.openapi import address, choice, decimal, describe, integer, moment, text, uuid
 from nexgent.api.throttling import EXPORTS
@@ -41,6 +42,7 @@ class Export(Endpoint):
     """A row per closed position. `solPrice` of existing clients is accepted and ignored."""
 
     scopes = {"GET": "history"}
+    roles = {"GET": Role.AUDITOR}
     throttles = {"GET": (EXPORTS,)}
     signal_texts: ClassVar[Callable[[UUID, list[int]], SIGNAL_TEXTS] | None] = None
     """What the signals of a workspace said; given by the layer that knows signals."""
