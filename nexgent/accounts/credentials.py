@@ -64,15 +64,13 @@ class PageSession(AbstractBaseSession):
     """A session of the pages: Django's row, with whose it is and what the list of sessions shows."""
 
     public_id = models.UUIDField(default=uuid7)
-    """The id that others may see; the key is the secret."""
+    """The id that others may see; the key is the secret. Not unique: a session whose key changes has two rows for a
+    moment."""
     user = models.ForeignKey("accounts.User", models.CASCADE, null=True, related_name="page_sessions")
     created_at = models.DateTimeField()
     used_at = models.DateTimeField()
     address = models.CharField(max_length=45, blank=True)
     user_agent = models.CharField(max_length=300, blank=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["public_id"], name="page_session_public_id")]
 
     def __str__(self) -> str:
         return f"session {self.public_id}"

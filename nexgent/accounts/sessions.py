@@ -88,8 +88,9 @@ def end(user_id: UUID, session_id: UUID) -> None:
     """End one session of this user. Raises `NotFound`."""
     page = PageSession.objects.filter(user_id=user_id, public_id=session_id).first()
     if page is not None:
+        key = page.pk
         page.delete()
-        control.revoke(str(page.pk))
+        control.revoke(key)
         return
     alive = TokenSession.objects.filter(id=session_id, user_id=user_id, revoked_at=None)
     if not alive.update(revoked_at=clock.now()):
