@@ -172,6 +172,9 @@ def test_a_sale_that_would_be_refused_says_why():
         ({"side": "sell", "percent": 10, "amount": 1}, "amount"),
         ({"positionSize": 0}, "positionSize"),
         ({"positionId": "x"}, "positionId"),
+        ({"positionId": ABSENT}, "positionId"),
+        ({"percent": 10}, "percent"),
+        ({"side": "sell", "positionSize": 1}, "positionSize"),
     ],
 )
 def test_a_wrong_question_is_400(body, field):

@@ -3,6 +3,7 @@
 from typing import Any, Literal
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -66,6 +67,7 @@ class Quote(Endpoint):
     def _buy(self, agent: Agent, body: QuoteBody) -> dict[str, Any]:
         if body.token_address is None:
             raise InvalidInput({"tokenAddress": "is required"})
+        _refuse_given(body, "is for sales", "position_id", "percent", "amount")
         wallet = wallet_of(agent, body.wallet_address) if body.wallet_address else None
         prices.ensure_token(body.token_address)
         lamports = None if body.position_size is None else money.lamports(body.position_size)
@@ -75,10 +77,18 @@ class Quote(Endpoint):
     def _sale(self, request: Request, agent: Agent, body: QuoteBody) -> dict[str, Any]:
         if body.percent is not None and body.amount is not None:
             raise InvalidInput({"amount": "cannot be given together with percent"})
+        _refuse_given(body, "is for buys", "position_size", "wallet_address")
         position = _position(request, agent, body)
         units = None if body.amount is None else units_of(body.amount, position)
         found = preview.of_sale(position, sales.Wanted(body.percent, units))
         return quote_wire(agent, found, side="sell", mint=position.token_id)
+
+
+def _refuse_given(body: QuoteBody, text: str, *names: str) -> None:
+    """What has no meaning on this side is a mistake, and an answer would hide it."""
+    wrong = {to_camel(name): text for name in names if getattr(body, name) is not None}
+    if wrong:
+        raise InvalidInput(wrong)
 
 
 def _position(request: Request, agent: Agent, body: QuoteBody) -> Position:
