@@ -38,6 +38,8 @@ def _database(url: str) -> dict[str, object]:
         "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s",
         "application_name": f"nexgent {PROCESS}",
         "connect_timeout": 5,
+        # What `nexgent.rows.execute` sends is prepared once per connection; Django's own statements never are.
+        "prepare_threshold": 5,
     }
     if PROCESS in POOL_SIZE:
         # A pool that cannot connect tries for a few seconds and then anew with the next asker: its pauses double, and
@@ -270,6 +272,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "events.webhooks": _every(1, "events.webhooks", "default", expires=2),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),
     "accounts.letters": _every(10, "accounts.letters", "default", expires=10),
+    "signals.sweep": _every(3600, "signals.sweep", "default", expires=600),
     "accounts.sweep": _every(3600, "accounts.sweep", "default", expires=600),
     "runtime.check_books": _every(60, "runtime.check_books", "default", expires=60),
     "prices.retain": _every(3600, "prices.tasks.retain", "default", expires=600),

@@ -16,7 +16,7 @@ from nexgent.web import sign_in
 from prices import api as prices
 from prices import sources_api, tokens_api
 from signals import api as signals
-from signals import closing_api, verdicts_api
+from signals import closing_api, hooks_api, verdicts_api
 from signals import exports as signal_exports
 from trading import lifecycle
 from trading import services as trading
@@ -144,6 +144,11 @@ urlpatterns = [
     path(API + "tokens/<str:token_address>/candles", tokens_api.Candles.as_view()),
     path(API + "price-feeds/sol-usd", prices.SolUsd.as_view()),
     path(API + "data-sources/status", sources_api.Sources.as_view()),
+    path(API + "signal-hooks", hooks_api.Hooks.as_view()),
+    path(API + "signal-hooks/preview", hooks_api.Preview.as_view()),
+    path(API + "signal-hooks/<str:hook_id>", hooks_api.OneHook.as_view()),
+    path(API + "signal-hooks/<str:hook_id>/rotate", hooks_api.RotateHook.as_view()),
+    path(API + "hooks/<str:hook_path>", hooks_api.Arrival.as_view()),
     path(API + "webhooks/test", echo.Echo.as_view()),
     path(API + "webhooks", webhooks.Webhooks.as_view()),
     path(API + "webhooks/<str:webhook_id>", webhooks.OneWebhook.as_view()),

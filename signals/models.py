@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from nexgent.ids import uuid7
+
 
 class Side(models.TextChoices):
     BUY = "buy"
@@ -94,3 +96,36 @@ class VerdictRow(models.Model):
         managed = False
         db_table = "signals_verdict_row"
         verbose_name = "verdict"
+
+
+class SignalHook(models.Model):
+    """An address of ours that somebody else's alerts become signals at. The path is a credential: stored as a hash."""
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    workspace = models.ForeignKey("accounts.Workspace", models.PROTECT, related_name="+")
+    user = models.ForeignKey("accounts.User", models.PROTECT, related_name="+")
+    name = models.CharField(max_length=100)
+    path_hash = models.CharField(max_length=64)
+    prefix = models.CharField(max_length=12)
+    secret = models.TextField(blank=True, editable=False)
+    """Sealed (`nexgent.sealing`); empty: the path alone is believed."""
+    template = models.JSONField(default=dict)
+    """Fields of a signal with places of the message; empty: the message is the signal."""
+    window_seconds = models.IntegerField(default=300)
+    is_active = models.BooleanField(default=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["path_hash"], name="signal_hook_path")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class SeenMessage(models.Model):
+    """A signed message that a hook has taken; kept until its time is too old to be believed again."""
+
+    pk = models.CompositePrimaryKey("hook_id", "code")
+    hook = models.ForeignKey(SignalHook, models.CASCADE, db_index=False, related_name="+")
+    code = models.CharField(max_length=64)
+    good_until = models.DateTimeField(db_index=True)

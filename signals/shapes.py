@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, WithJsonSchema
 
 from nexgent.api.bodies import Body, Changes
-from nexgent.api.shapes import Mint, Shape, Stamp, Uuid
+from nexgent.api.shapes import Mint, Object, Shape, Stamp, Uuid
 
 MintText = Annotated[
     str,
@@ -72,3 +72,23 @@ class ExecutionShape(Shape):
     position_id: Uuid | None
     stages: dict[str, str] = Field(description="Times of received, verdict, order_committed, quoted, …")
     latency_ms: dict[str, int] = Field(description="Milliseconds from the first of them to each.")
+
+
+class HookShape(Shape):
+    """`prefix` is how the path begins; the rest of it is known to its owner only."""
+
+    id: Uuid
+    name: str
+    prefix: str
+    template: Object
+    is_signed: bool
+    window_seconds: int
+    is_active: bool
+    created_at: Stamp
+
+
+class NewHookShape(HookShape):
+    """`path` and `secret` (null when the path alone is believed) are told here only."""
+
+    path: str
+    secret: str | None

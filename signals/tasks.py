@@ -2,7 +2,8 @@
 
 from celery import shared_task
 
-from signals import fanout
+from nexgent import clock
+from signals import fanout, hooks
 from signals import momentum as momentum_source
 
 
@@ -15,3 +16,9 @@ def drain() -> None:
 def momentum() -> None:
     """Tell the demo what rises; nothing outside a demo."""
     momentum_source.run()
+
+
+@shared_task(name="signals.sweep")
+def sweep() -> None:
+    """Forget old messages of signed hooks; beat calls it hourly."""
+    hooks.sweep(now=clock.now())

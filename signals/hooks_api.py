@@ -1,0 +1,210 @@
+"""`/signal-hooks`: addresses that other services send alerts to; and `/hooks/:path`, where the alerts arrive."""
+
+from typing import Any
+
+from django.conf import settings
+from pydantic import Field
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from nexgent import clock
+from nexgent.accounts.endpoints import Endpoint, mine, one
+from nexgent.accounts.models import Role
+from nexgent.api import signatures
+from nexgent.api.bodies import Body, Trimmed, read
+from nexgent.api.openapi import Param, describe
+from nexgent.api.shapes import Done, Object
+from nexgent.api.throttling import Limit
+from nexgent.api.wire import stamp
+from nexgent.errors import InvalidInput
+from signals import hooks, live, templates
+from signals import request as requests
+from signals.models import SignalHook
+from signals.shapes import HookShape, NewHookShape, SignalShape
+
+TAG = "Signal hooks"
+PATH = (Param("hookPath", {"type": "string", "minLength": 1, "maxLength": 100}, "The secret part of the address."),)
+TRADING_VIEW = {
+    "tokenAddress": "{{ticker}}",
+    "signalType": "TradingView",
+    "signalStrength": 4,
+    "side": {"from": "{{action}}", "map": {"buy": "buy", "sell": "sell"}, "default": "buy"},
+}
+
+
+class HookBody(Body):
+    name: Trimmed = Field(min_length=1, max_length=100)
+    template: dict[str, Any] = Field(default={}, max_length=len(templates.FIELDS))
+    is_signed: bool = False
+    window_seconds: int = 300
+
+
+class HookPatch(Body):
+    name: Trimmed | None = Field(default=None, min_length=1, max_length=100)
+    template: dict[str, Any] | None = None
+    window_seconds: int | None = None
+    is_active: bool | None = None
+
+
+class PreviewBody(Body):
+    template: dict[str, Any]
+    message: dict[str, Any]
+
+
+class PerHook(Limit):
+    """As many signals as any other sender, per hook; strangers who guess paths per address."""
+
+    name = "hook"
+    per_minute = settings.SIGNAL_RATE
+    by_path = True
+
+
+def hook_wire(hook: SignalHook) -> dict[str, Any]:
+    return {
+        "id": hook.id,
+        "name": hook.name,
+        "prefix": hook.prefix,
+        "template": hook.template,
+        "isSigned": bool(hook.secret),
+        "windowSeconds": hook.window_seconds,
+        "isActive": hook.is_active,
+        "createdAt": stamp(hook.created_at),
+    }
+
+
+def _new_wire(new: hooks.NewHook) -> dict[str, Any]:
+    return {**hook_wire(new.hook), "path": f"/api/v1/hooks/{new.path}", "secret": new.secret or None}
+
+
+def _hook(request: Request, hook_id: str) -> SignalHook:
+    return one(SignalHook.objects.all(), request.principal, hook_id, what="signal_hook")
+
+
+class Hooks(Endpoint):
+    roles = {"GET": Role.OWNER, "POST": Role.OWNER}
+
+    @describe("listSignalHooks", "Addresses that take alerts of other services", tag=TAG, answer=list[HookShape])
+    def get(self, request: Request) -> Response:
+        return Response([hook_wire(row) for row in mine(SignalHook.objects.all(), request.principal).order_by("-id")])
+
+    @describe(
+        "createSignalHook",
+        "Make an address that turns alerts into signals",
+        tag=TAG,
+        description="Its path, and the secret of a signed one, are in this answer only. Without a template the message "
+        "has to be a signal.",
+        body=HookBody,
+        answer=NewHookShape,
+        status=201,
+        refusals=("TOO_MANY_HOOKS",),
+        example={"name": "TradingView", "template": TRADING_VIEW},
+    )
+    def post(self, request: Request) -> Response:
+        body, principal = read(HookBody, request.data), request.principal
+        new = hooks.hook_create(
+            workspace_id=principal.workspace_id,
+            user_id=principal.user.id,
+            name=body.name,
+            template=body.template,
+            is_signed=body.is_signed,
+            window_seconds=body.window_seconds,
+        )
+        return Response(_new_wire(new), status=201)
+
+
+class Preview(Endpoint):
+    roles = {"POST": Role.OWNER}
+
+    @describe(
+        "previewSignalHook",
+        "The signal that a template makes of a message",
+        tag=TAG,
+        description="Nothing is kept or traded.",
+        body=PreviewBody,
+        answer=Object,
+        refusals=("SIDE_REQUIRED",),
+        example={
+            "template": TRADING_VIEW,
+            "message": {"ticker": "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263", "action": "buy"},
+        },
+    )
+    def post(self, request: Request) -> Response:
+        body = read(PreviewBody, request.data)
+        if problems := templates.problems_of(body.template):
+            raise InvalidInput(problems)
+        signal = templates.signal_of(body.template, body.message)
+        requests.read(signal)
+        return Response(signal)
+
+
+class OneHook(Endpoint):
+    roles = {"GET": Role.OWNER, "PATCH": Role.OWNER, "DELETE": Role.OWNER}
+
+    @describe("getSignalHook", "One signal hook", tag=TAG, answer=HookShape)
+    def get(self, request: Request, hook_id: str) -> Response:
+        return Response(hook_wire(_hook(request, hook_id)))
+
+    @describe(
+        "changeSignalHook",
+        "Change a signal hook or switch it off",
+        tag=TAG,
+        description="What is not sent stays.",
+        body=HookPatch,
+        answer=HookShape,
+        example={"isActive": False},
+    )
+    def patch(self, request: Request, hook_id: str) -> Response:
+        hook, body = _hook(request, hook_id), read(HookPatch, request.data)
+        changes = body.model_dump(exclude_none=True)
+        for name, value in changes.items():
+            setattr(hook, name, value)
+        hooks.check(template=hook.template, window_seconds=hook.window_seconds)
+        hook.save(update_fields=list(changes))
+        return Response(hook_wire(hook))
+
+    @describe("deleteSignalHook", "End a signal hook", tag=TAG, answer=Done)
+    def delete(self, request: Request, hook_id: str) -> Response:
+        _hook(request, hook_id).delete()
+        return Response({"success": True, "message": "Signal hook deleted."})
+
+
+class RotateHook(Endpoint):
+    roles = {"POST": Role.OWNER}
+
+    @describe("rotateSignalHook", "A new path and secret for a signal hook", tag=TAG, answer=NewHookShape)
+    def post(self, request: Request, hook_id: str) -> Response:
+        return Response(_new_wire(hooks.hook_rotate(_hook(request, hook_id))))
+
+
+class Arrival(Endpoint):
+    """The path is the credential; any content type is read as JSON, for senders that cannot choose theirs."""
+
+    is_public = True
+    throttles = {"POST": (PerHook,)}
+
+    @describe(
+        "sendToHook",
+        "Send an alert",
+        tag=TAG,
+        description="Signed hooks want `Nexgent-Signature: t=<unix seconds>,v1=<hex>`: HMAC-SHA256 of `<t>.<body>`.",
+        body=Object,
+        path=PATH,
+        headers=(Param(signatures.HEADER, {"type": "string", "maxLength": 200}, "Signed hooks only."),),
+        answer=SignalShape,
+        status=201,
+        refusals=(
+            "SIGNAL_HOOK_NOT_FOUND",
+            "SIGNATURE_WRONG",
+            "SIGNATURE_EXPIRED",
+            "MESSAGE_SEEN",
+            "SIDE_REQUIRED",
+            "SIGNAL_DUPLICATE",
+        ),
+        example={"ticker": "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263", "action": "buy"},
+    )
+    def post(self, request: Request, hook_path: str) -> Response:
+        received_at = clock.now()
+        signature = request.headers.get(signatures.HEADER, "")
+        hook = hooks.hook_of(hook_path)
+        signal = hooks.accept(hook, request._request.body, signature=signature, received_at=received_at)
+        return Response(live.signal_wire(signal), status=201)
