@@ -60,9 +60,8 @@ class Sheet(StreamingHttpResponse):
     """The answer. The first batch is read at once, so that what is wrong is still an error and not a cut file."""
 
     def __init__(self, batches: Batches, *, header: Sequence[str], file_name: str) -> None:
-        first = next(batches, ())
-        self._parts = _parts(batches, header, first)
-        super().__init__(self._parts, content_type="text/csv; charset=utf-8")
+        self._parts = _parts(batches, header, next(batches, ()))
+        super().__init__(_Once(self._parts), content_type="text/csv; charset=utf-8")
         self["Content-Disposition"] = f'attachment; filename="{file_name}"'
         self["Cache-Control"] = "no-store"
 
@@ -79,6 +78,16 @@ class Sheet(StreamingHttpResponse):
         with closing(connection):
             part = next(self._parts, None)
         return None if part is None else part.encode()
+
+
+class _Once:
+    """The parts without their `close`: the request ends before they are read."""
+
+    def __init__(self, parts: Iterator[str]) -> None:
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[str]:
+        return self._parts
 
 
 def _parts(batches: Batches, header: Sequence[str], first: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 Django's own runs the chain on the event loop, goes to a thread and back for each middleware that is synchronous, makes
 a thread of its own for every request and asks it three times. Here the whole request is one call in a thread that is
 kept: begin, middleware, view, end; the database connection is back in the pool before the first byte is sent. A stream
-of events leaves the thread too: the hub writes it.
+of events leaves the thread too: the hub writes it. A sheet reads its next batch when the one before it is sent.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from django.http import FileResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
 
+from nexgent.api.sheets import Sheet
 from nexgent.events.sse import EventStream
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -45,7 +46,7 @@ class ThreadedHandler(ASGIHandler):
         loop, context = asyncio.get_running_loop(), contextvars.copy_context()
         response, parts = await loop.run_in_executor(_threads, context.run, self._answer, scope, body)
         headers = _headers(response)
-        if isinstance(response, EventStream) and scope["method"] != "HEAD":
+        if isinstance(response, EventStream | Sheet) and scope["method"] != "HEAD":
             instead = await response.serve(receive, send, headers=headers)
             if instead is None:
                 return
@@ -68,6 +69,8 @@ class ThreadedHandler(ASGIHandler):
         if isinstance(response, FileResponse):
             response.block_size = self.chunk_size
         try:
+            if isinstance(response, Sheet):  # it reads as it is sent
+                return response, []
             return response, list(response.streaming_content) if response.streaming else [response.content]
         finally:
             response.close()

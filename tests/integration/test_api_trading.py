@@ -20,6 +20,7 @@ from tests.integration.api_trading import (  # noqa: F401
     seller,
     tick,
     trader,
+    words,
 )
 from trading.api import orders as orders_api
 from trading.books import check
@@ -312,7 +313,8 @@ def test_executions_tell_who_bought_and_who_did_not():
 
     rows = {row["agentId"]: row for row in api.get(f"/api/v1/trading-signals/{signal}/executions").json()}
 
-    assert set(rows[agent]) == {"agentId", "status", "reasons", "orderId", "transactionId", "positionId", "stages"}
+    named = "agentId status reasons orderId transactionId positionId latencyMs stages"
+    assert set(rows[agent]) == words(named)
     assert (rows[agent]["status"], rows[agent]["reasons"]) == ("EXECUTED", [])
     transaction = api.get(f"/api/v1/agent-transactions/{rows[agent]['transactionId']}").json()
     assert (transaction["signalId"], transaction["transactionType"]) == (signal, "SWAP")

@@ -1,6 +1,8 @@
 """Signals (reference 2.9) and what the agents made of them."""
 
+from signals import fanout
 from tests.contract.cases import Case
+from tests.contract.world import World, value
 
 NEW = {
     "tokenAddress": "{mint}",
@@ -10,6 +12,20 @@ NEW = {
     "signalStrength": 5,
     "source": "desk",
 }
+
+
+@value("poorId")
+def _poor(world: World) -> str:
+    """An agent without funds."""
+    return str(world.post("/agents", {"name": "Poor", "profile": "ideal"})["id"])
+
+
+def answered(world: World) -> None:
+    """Every agent has made its verdict, and one has bought."""
+    world.tick()
+    fanout.drain()
+
+
 CHANGE = {"signalStrength": 1}
 POST, LIST, ONE = "POST /trading-signals", "GET /trading-signals", "/trading-signals/:signalId"
 WRONG = (
@@ -86,6 +102,14 @@ CASES = [
         code="SIGNAL_NOT_FOUND",
     ),
     Case(f"GET {ONE}/executions", 200, uses=("signalId",)),
+    Case(
+        f"GET {ONE}/executions",
+        200,
+        "bought and skipped",
+        uses=("transactionId", "poorId", "signalId"),
+        given=answered,
+        committed=True,
+    ),
     Case(f"GET {ONE}/executions", 400, path={"signalId": "x"}, fields=("id",)),
     Case(f"GET {ONE}/executions", 404, path={"signalId": 9_999_999}, code="SIGNAL_NOT_FOUND"),
 ]
