@@ -95,9 +95,7 @@ class Tokens(Endpoint):
 class OneToken(Endpoint):
     scopes = {"GET": SCOPE}
 
-    @describe(
-        "getToken", "One token", tag="Prices", answer=TokenShape, path=(openapi.text("tokenAddress", length_max=44),)
-    )
+    @describe("getToken", "One token", tag="Prices", answer=TokenShape, path=(openapi.mint("tokenAddress"),))
     def get(self, request: Request, token_address: str) -> Response:
         return Response(tokens_wire([token_of(token_address)])[0])
 
@@ -113,7 +111,7 @@ class Candles(Endpoint):
         tag="Prices",
         description="The newest `limit` candles of the span. One-minute candles reach back 90 days.",
         answer=list[CandleShape],
-        path=(openapi.text("tokenAddress", length_max=44),),
+        path=(openapi.mint("tokenAddress"),),
         query=(
             openapi.choice("interval", INTERVALS, default="1m"),
             openapi.moment("from", "Begin at this time."),

@@ -42,7 +42,11 @@ class KeyPatch(LimitsBody):
 
 
 class RotateBody(Body):
-    grace_seconds: int = Field(default=GRACE_SECONDS, description="The old secret stays good for so long.")
+    grace_seconds: int = Field(
+        default=GRACE_SECONDS,
+        description="The old secret stays good for so long.",
+        json_schema_extra={"minimum": 0, "maximum": int(keys.GRACE_MAX.total_seconds())},
+    )
 
 
 def key_wire(key: ApiKey) -> dict[str, Any]:

@@ -149,6 +149,10 @@ def uuid(name: str, description: str = "") -> Param:
     return Param(name, {"type": "string", "format": "uuid"}, description)
 
 
+def mint(name: str, description: str = "Address of a token, in its exact case.") -> Param:
+    return Param(name, {"type": "string", "format": "solana-address"}, description)
+
+
 def address(name: str, description: str = "Address of a wallet.") -> Param:
     return Param(name, {"type": "string", "minLength": 1, "maxLength": 44, "pattern": "^[A-Za-z0-9_-]+$"}, description)
 

@@ -260,6 +260,10 @@ def _refusals(operation: Operation, has_path: bool, *, is_public: bool, is_limit
         codes += ["AUTHENTICATION_ERROR", "AUTHORIZATION_ERROR"]
     if has_path:
         codes.append("NOT_FOUND")
+    if "agent_id" in getattr(operation.body, "model_fields", ()) or any(
+        one.name == "agentId" for one in operation.query
+    ):
+        codes.append("AGENT_NOT_FOUND")
     if operation.body is not None:
         codes += ["PAYLOAD_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE"]
     if operation.is_idempotent:

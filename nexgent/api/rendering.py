@@ -35,11 +35,11 @@ def _exact(value: Any) -> orjson.Fragment:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def _fraction(text: str) -> Decimal:
+def _fraction(text: str) -> Decimal | int:
     value = Decimal(text)
     if abs(value.adjusted()) > MAGNITUDE_MAX:
         raise ValueError("a number is too large or too small")
-    return value
+    return int(value) if value == value.to_integral_value() else value  # 5.0 is the whole number 5, as in JSON Schema
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

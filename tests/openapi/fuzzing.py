@@ -41,7 +41,9 @@ SETTINGS = {
 CONFIG = {
     # A trade may be refused for what no schema can say (balance, price): a documented 400 with a code of its own.
     "checks": {
-        "positive_data_acceptance": {"expected-statuses": ["2xx", "3xx", "400", "401", "403", "404", "409", "423"]}
+        "positive_data_acceptance": {
+            "expected-statuses": ["2xx", "3xx", "400", "401", "403", "404", "409", "422", "423"]
+        }
     },
     "generation": {"allow-x00": False},
 }
@@ -58,6 +60,7 @@ UNSAYABLE = (
     "is not what the app shows",
     "an owner sees all agents",
     "addresses or networks",
+    "is for sales",
     "must be above 0",
     "lie in the future",
     "name of a time zone",
@@ -66,6 +69,8 @@ UNSAYABLE = (
     "'message': 'is required'",  # by what another field says
 )
 """Why right data may be called wrong: what a schema cannot say."""
+OF_ITS_CONTENT = {"previewSignalHook", "createSignalHook", "changeSignalHook"}
+"""What a template makes of a message is the answer, or the refusal."""
 HEALTH = {"getHealth", "getReady"}
 """Their 503 is an answer: no engine runs here."""
 
@@ -133,7 +138,8 @@ def right_is_not_called_wrong(ctx: Any, response: Any, case: Any) -> None:
     if not is_right or response.status_code != 400 or response.json().get("code") != "VALIDATION_ERROR":
         return
     details = str(response.json()["details"])
-    if not any(reason in details for reason in UNSAYABLE):
+    is_of_content = case.operation.definition.raw["operationId"] in OF_ITS_CONTENT
+    if not is_of_content and not any(reason in details for reason in UNSAYABLE):
         raise Failure(
             operation=case.operation.label,
             title="Right data is called wrong",
@@ -151,7 +157,7 @@ class Fuzz:
         self.session = requests.Session()
         self.headers = {"Authorization": f"Bearer {world.token()}"}
         text = _asked(text)
-        self.loose, self.strict = self._loaded(text), self._loaded(_without_more(text))
+        self.loose, self.strict = self._loaded(_lenient(text)), self._loaded(_without_more(text))
 
     def _loaded(self, text: dict[str, Any]) -> Any:
         schema = schemathesis.openapi.from_dict(text, config=schemathesis.Config.from_dict(CONFIG))
@@ -284,6 +290,17 @@ def _without_more(text: dict[str, Any]) -> dict[str, Any]:
         for operation in methods.values():
             if "parameters" in operation:
                 operation["parameters"] = [one for one in operation["parameters"] if one["name"] != "cursor"]
+    return text
+
+
+def _lenient(text: dict[str, Any]) -> dict[str, Any]:
+    """The text with times in queries as the server reads them: a date alone will do, and nothing is no filter."""
+    text = copy.deepcopy(text)
+    for methods in text["paths"].values():
+        for operation in methods.values():
+            for one in operation.get("parameters", ()):
+                if one["in"] == "query" and one["schema"].get("format") == "date-time":
+                    del one["schema"]["format"]
     return text
 
 

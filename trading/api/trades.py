@@ -66,7 +66,7 @@ class WriteOffBody(Body):
 
 
 class CloseBody(Body):
-    reason: str | None = Field(default=None, max_length=20)
+    reason: str | None = Field(default=None, max_length=20, json_schema_extra={"enum": ["manual", "stop_loss", None]})
     percent: DecimalValue | None = Field(default=None, gt=0, le=100)
     amount: DecimalValue | None = Field(default=None, gt=0)
 
