@@ -4,44 +4,30 @@ The key is derived from `SECRET_KEY`: a dump of the database alone opens nothing
 useless; `manage.py forget_factors` takes them off a user.
 """
 
-import base64
-import os
-from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
 from allauth.core import context
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from nexgent.errors import Refusal
+from nexgent.sealing import BrokenSeal, seal, unseal
 
 PRODUCT = "Nexgent"
-_VERSION = "v1:"
-
-
-@cache
-def _cipher(secret: str) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), 32, None, b"nexgent second factors").derive(secret.encode()))
+PURPOSE = "second factors"
 
 
 class Adapter(DefaultMFAAdapter):
-    """AES-256-GCM around secrets; the relying party is `PUBLIC_URL`, else the host that was asked."""
+    """Secrets are sealed; the relying party is `PUBLIC_URL`, else the host that was asked."""
 
     def encrypt(self, text: str) -> str:
-        nonce = os.urandom(12)
-        sealed = nonce + _cipher(settings.SECRET_KEY).encrypt(nonce, text.encode(), None)
-        return _VERSION + base64.b64encode(sealed).decode()
+        return seal(text, purpose=PURPOSE)
 
     def decrypt(self, encrypted_text: str) -> str:
-        sealed = base64.b64decode(encrypted_text.removeprefix(_VERSION))
         try:
-            return _cipher(settings.SECRET_KEY).decrypt(sealed[:12], sealed[12:], None).decode()
-        except InvalidTag as problem:
+            return unseal(encrypted_text, purpose=PURPOSE)
+        except BrokenSeal as problem:
             raise Refusal(
                 "FACTOR_UNREADABLE", "SECRET_KEY has changed since this factor was set up; ask the operator."
             ) from problem
