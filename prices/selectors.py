@@ -61,9 +61,13 @@ def sol_usd(now: datetime) -> Decimal | None:
 def sol_usd_quote(now: datetime) -> SolUsd | None:
     """USD per SOL with its source: Pyth while fresh, else the last fresh SOL price of the price feed, else None."""
     tick = latest([money.SOL_MINT]).get(money.SOL_MINT)
-    if tick is None or tick.price_usd is None or not is_fresh(tick, now=now, max_age=SOL_USD_MAX_AGE):
-        return None
-    return SolUsd(tick.price_usd, tick.source, tick.observed_at)
+    price = sol_usd_of(tick, now)
+    return None if tick is None or price is None else SolUsd(price, tick.source, tick.observed_at)
+
+
+def sol_usd_of(tick: PriceTick | None, now: datetime) -> Decimal | None:
+    """USD per SOL by the newest tick of SOL itself, or None when there is none or it is not fresh."""
+    return tick.price_usd if tick is not None and is_fresh(tick, now=now, max_age=SOL_USD_MAX_AGE) else None
 
 
 def facts(mint: str) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from uuid import UUID
 from django.db import OperationalError, connection
 
 from nexgent import clock
+from nexgent.accounts import spending
 from nexgent.errors import NotFound
 from prices import selectors as known_prices
 from prices import services as prices
@@ -22,40 +23,44 @@ from signals import eligibility, verdicts
 from signals.models import Signal
 from trading.engine import entries, market
 from trading.engine.points import reach
-from trading.rules.token_gate import TokenFacts
 
 THREADS = 3
 MARKET_SECONDS = 1.0
 """Longer than that what was read of a market is not used for the next transaction."""
 
+_Markets = Mapping[str, market.MarketFacts]
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="fanout")
 _asking = ThreadPoolExecutor(2, thread_name_prefix="fanout-ask")
 
 
 def answer(signals: Sequence[Signal], leases: verdicts.Leases) -> dict[int, Exception]:
     """Answer buy signals; what kept some from it, by their ids. Raises OperationalError when the database is away."""
-    ticks, now = known_prices.latest([signal.token_address for signal in signals]), clock.now()
+    now = clock.now()
+    markets = market.read(sorted({signal.token_address for signal in signals}), now=now)
     fresh, late = [], []
     for signal in signals:
-        tick = ticks.get(signal.token_address)
+        known = markets.get(signal.token_address)
+        tick = known.latest if known is not None else None
         is_fresh = known_prices.is_fresh(tick, now=now, max_age=ENTRY_MAX_AGE)
         (fresh if is_fresh else late).append(signal)
-    mints = sorted({signal.token_address for signal in late})
     if not late:
-        return _answer(fresh, leases)
+        return _answer(fresh, leases, markets)
+    mints = sorted({signal.token_address for signal in late})
     if not fresh:
         prices.refresh(mints)  # of a token that nobody polled so far there is no price yet
         return _answer(late, leases)
     asked = _asking.submit(_refresh, mints)
-    problems = _answer(fresh, leases)
+    problems = _answer(fresh, leases, markets)
     asked.result()
     return problems | _answer(late, leases)
 
 
-def _answer(signals: Sequence[Signal], leases: verdicts.Leases) -> dict[int, Exception]:
+def _answer(
+    signals: Sequence[Signal], leases: verdicts.Leases, markets: _Markets | None = None
+) -> dict[int, Exception]:
     """Answer together; when something that concerns all fails, each by itself."""
     try:
-        return _Run(signals, leases).answer()
+        return _Run(signals, leases, markets).answer()
     except OperationalError:
         raise  # the database is away: nothing else can be answered either
     except Exception as problem:
@@ -76,7 +81,6 @@ def _refresh(mints: Sequence[str]) -> None:
 
 _Step = Sequence[tuple[Signal, frozenset[UUID]]]
 """Signals with those of a lane's agents that they concern."""
-_Known = tuple[Mapping[str, market.MarketFacts], Mapping[str, TokenFacts]]
 
 
 class _Lane:
@@ -105,14 +109,15 @@ class _Lane:
 class _Run:
     """One set of buys on its way."""
 
-    def __init__(self, signals: Sequence[Signal], leases: verdicts.Leases) -> None:
+    def __init__(self, signals: Sequence[Signal], leases: verdicts.Leases, markets: _Markets | None) -> None:
         self.signals = signals
         self.leases = leases
         self.problems: dict[int, Exception] = {}
         self._verdict_at = clock.now()
-        self._market: _Known | None = None
-        self._read_at = 0.0
+        self._markets = markets
+        self._read_at = time.monotonic()
         self._reading = threading.Lock()
+        self._limited = spending.limited(signal.api_key_id for signal in signals)
 
     def answer(self) -> dict[int, Exception]:
         """Answer all; what kept some from it, by their ids."""
@@ -183,8 +188,8 @@ class _Run:
     def _wish(self, signal: Signal, agent_ids: frozenset[UUID]) -> entries.Wish:
         """Raises NotFound for a token without a row."""
         mint = signal.token_address
-        markets, token_facts = self._known()
-        if mint not in markets:
+        known = self._known().get(mint)
+        if known is None:
             raise NotFound("token")
         trigger = entries.Trigger(
             mint=mint,
@@ -192,15 +197,16 @@ class _Run:
             signal_type=signal.signal_type,
             received_at=signal.received_at,
             verdict_at=self._verdict_at,
-            token_facts=token_facts[mint],
+            token_facts=known.token_facts,
+            limited_key_id=signal.api_key_id if signal.api_key_id in self._limited else None,
         )
-        return entries.Wish(trigger, markets[mint], agent_ids)
+        return entries.Wish(trigger, known, agent_ids)
 
-    def _known(self) -> _Known:
+    def _known(self) -> _Markets:
         """The markets of all tokens of the run, not older than a second; those without a row are absent."""
         with self._reading:
-            if self._market is None or time.monotonic() - self._read_at > MARKET_SECONDS:
+            if self._markets is None or time.monotonic() - self._read_at > MARKET_SECONDS:
                 tokens = sorted({signal.token_address for signal in self.signals})
-                self._market = market.read(tokens, now=clock.now()), eligibility.token_facts(tokens)
+                self._markets = market.read(tokens, now=clock.now())
                 self._read_at = time.monotonic()
-            return self._market
+            return self._markets

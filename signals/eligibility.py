@@ -11,13 +11,12 @@ from uuid import UUID
 
 from agents import selectors as agent_selectors
 from agents.models import Agent, Mode
+from nexgent import rows
 from prices import selectors as prices
-from prices.models import Token
 from signals.models import Signal
 from trading.rules import eligibility
 from trading.rules.eligibility import SignalFacts, TokenMetrics
 from trading.rules.policy import Policy
-from trading.rules.token_gate import TokenFacts
 
 NO_CONFIG = "no_config"
 AGENT_ARCHIVED = "agent_archived"
@@ -35,10 +34,15 @@ class Candidate(NamedTuple):
     archived_at: datetime | None
 
 
+_CANDIDATES = f"""
+SELECT {", ".join(Candidate._fields)} FROM agents_agent WHERE workspace_id = %b AND archived_at IS NULL ORDER BY id
+"""  # noqa: S608
+
+
 def candidates(signal: Signal) -> list[Candidate]:
     """Every agent the signal could concern: those of its workspace, in id order."""
-    found = Agent.objects.filter(workspace_id=signal.workspace_id, archived_at=None).order_by("id")
-    return [Candidate(*row) for row in found.values_list(*Candidate._fields)]
+    with rows.execute(_CANDIDATES, [signal.workspace_id]) as cursor:
+        return [Candidate(*row) for row in cursor.fetchall()]
 
 
 def verdicts(signal: Signal, agents: Sequence[Agent | Candidate]) -> dict[UUID, tuple[str, ...]]:
@@ -74,20 +78,6 @@ def token_metrics(mint: str) -> TokenMetrics | None:
         holder_count=known.get("holderCount"),
     )
     return None if metrics == TokenMetrics() else metrics
-
-
-def token_facts(mints: Sequence[str]) -> dict[str, TokenFacts]:
-    """What the token gate asks about tokens; those without a row are absent."""
-    stored = Token.objects.filter(mint__in=mints).values_list("mint", "facts", "facts_at")
-    return {
-        mint: TokenFacts(
-            mint_authority_disabled=known.get("mintAuthorityDisabled"),
-            freeze_authority_disabled=known.get("freezeAuthorityDisabled"),
-            is_flagged=known.get("isFlagged"),
-            at=at,
-        )
-        for mint, known, at in stored
-    }
 
 
 def _reasons(

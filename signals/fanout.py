@@ -7,11 +7,12 @@ Buys that wait together are answered together (`buys.py`); a sell waits for the 
 
 import itertools
 import logging
+import threading
 import time
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, transaction
 
 from nexgent import clock
 from nexgent.errors import Refusal
@@ -24,17 +25,50 @@ from trading.engine.points import reach
 log = logging.getLogger(__name__)
 BATCH = 50
 
+DRAINS_MAX = 2
+"""At once in this process: more would only make the sets smaller that are answered together."""
+
+# The claim does not wait for the disk: one that a crash takes back is claimed again.
 _CLAIM = f"""
 UPDATE signals_signal SET lease_until = now() + interval '{verdicts.LEASE_SECONDS} seconds'
-WHERE id IN (
+WHERE {verdicts.UNHURRIED} AND id IN (
     SELECT id FROM signals_signal
     WHERE drained_at IS NULL AND hidden_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 )
-RETURNING id
+RETURNING *
 """  # noqa: S608
 
 _drained_at = 0.0
+
+
+class _Doors:
+    """Who is inside `drain`; one that finds it full leaves word, and those inside look once more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._is_wanted = False
+
+    def enter(self) -> bool:
+        with self._lock:
+            if self._inside >= DRAINS_MAX:
+                self._is_wanted = True
+                return False
+            self._inside += 1
+            return True
+
+    def leave(self, *, is_done: bool) -> bool:
+        """False when somebody left word meanwhile and the one who is done has to look once more."""
+        with self._lock:
+            if is_done and self._is_wanted:
+                self._is_wanted = False
+                return False
+            self._inside -= 1
+            return True
+
+
+_doors = _Doors()
 
 
 def drained_at() -> float:
@@ -43,26 +77,40 @@ def drained_at() -> float:
 
 
 def drain() -> int:
-    """Answer every waiting signal; returns how many. One that cannot be answered waits for its lease and holds up no
-    other.
+    """Answer every waiting signal; returns how many, 0 when enough drains of this process are at it already.
+
+    A signal that cannot be answered waits for its lease and holds up no other.
     """
+    if not _doors.enter():
+        return 0
+    answered = 0
+    try:
+        while True:
+            claimed = _claimed()
+            if claimed:
+                answered += _answered(claimed)
+            elif _doors.leave(is_done=True):
+                return answered
+    except BaseException:
+        _doors.leave(is_done=False)
+        raise
+
+
+def _claimed() -> list[Signal]:
     global _drained_at
     _drained_at = time.monotonic()
-    answered = 0
-    while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_CLAIM, [BATCH])
-            claimed = sorted(row[0] for row in cursor.fetchall())
-        if claimed:
-            reach("signal_claimed")
-            waiting = list(Signal.objects.filter(id__in=claimed).order_by("id"))
-            problems = _answer_all(waiting)
-            answered += len(waiting) - len(problems)
-            for signal in waiting:
-                if signal.id in problems:
-                    _tell_stuck(signal, problems[signal.id])
-        if len(claimed) < BATCH:
-            return answered
+    claimed = sorted(Signal.objects.raw(_CLAIM, [BATCH]), key=lambda signal: signal.id)
+    if claimed:
+        reach("signal_claimed")
+    return claimed
+
+
+def _answered(claimed: Sequence[Signal]) -> int:
+    problems = _answer_all(claimed)
+    for signal in claimed:
+        if signal.id in problems:
+            _tell_stuck(signal, problems[signal.id])
+    return len(claimed) - len(problems)
 
 
 def answer(signal: Signal) -> None:

@@ -24,6 +24,11 @@ from signals.request import SignalRequest
 
 DUPLICATE_WINDOW = timedelta(seconds=60)
 DRAIN = "signals.drain"
+"""The task that beat rings each second."""
+WAITING = "nexgent:signals"
+"""Channel that says that a signal waits: every entries process listens (`signals.processes`), and the broker's detour
+through a queue and a task costs twice as long as the whole way.
+"""
 
 # The guard row decides and the signal follows in the same statement: a second signal of the same key waits for the
 # first one's commit and then sees its time, so that of any number of equal ones a single one is accepted.
@@ -72,7 +77,7 @@ def accept(
     with transaction.atomic():
         key = _duplicate_key(user_id, wanted)
         signal.id = _insert(signal, key)
-        bell.task(DRAIN, queue="entries")
+        bell.publish(WAITING, b"")
         _tell(signal, "signal_created", live.signal_wire(signal))
     signal._state.adding = False
     return signal

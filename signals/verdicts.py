@@ -20,6 +20,9 @@ RENEW_SECONDS = 3.0
 Reasons = Mapping[UUID, tuple[str, ...]]
 """All reasons against each agent; none: it is eligible."""
 
+UNHURRIED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+"""A condition that is true, and lets the transaction's commit not wait for the disk: for what may be done again."""
+
 _GIVEN = """
 SELECT signal_id, agent_id FROM signals_verdict WHERE signal_id = ANY(%b::bigint[]) AND agent_id = ANY(%b::uuid[])
 """
@@ -31,9 +34,9 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::uuid[]) AS given(signal_id
 _INSERT_SKIPS = f"{_INSERT} ON CONFLICT DO NOTHING"
 _RENEW = f"""
 UPDATE signals_signal SET lease_until = now() + interval '{LEASE_SECONDS} seconds'
-WHERE id = ANY(%s) AND drained_at IS NULL
+WHERE {UNHURRIED} AND id = ANY(%s) AND drained_at IS NULL
 """  # noqa: S608
-_FINISH = "UPDATE signals_signal SET drained_at = %s, lease_until = NULL WHERE id = ANY(%s)"
+_FINISH = f"UPDATE signals_signal SET drained_at = %s, lease_until = NULL WHERE {UNHURRIED} AND id = ANY(%s)"  # noqa: S608
 
 
 class Given(entries.Answers):

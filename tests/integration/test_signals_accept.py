@@ -84,14 +84,15 @@ def test_the_key_that_sent_a_signal_is_kept(user, workspace):
     assert Signal.objects.get(id=signal.id).api_key_id == key.id
 
 
-def test_the_drain_is_rung_after_the_commit(post, monkeypatch, django_capture_on_commit_callbacks):
-    rung = []
-    monkeypatch.setattr(bell._sender, "ring", lambda name, queue: rung.append((name, queue)))
+def test_that_a_signal_waits_is_said_after_the_commit(post, monkeypatch, django_capture_on_commit_callbacks):
+    said = []
+    monkeypatch.setattr(bell._sender, "post", lambda channel, message: said.append(channel))
 
     with django_capture_on_commit_callbacks(execute=True):
         post()
+        assert said == []
 
-    assert rung == [("signals.drain", "entries")]
+    assert said == ["nexgent:signals", "nexgent:events"]
 
 
 def test_an_accepted_signal_of_a_known_token_costs_three_statements(post, django_assert_num_queries):

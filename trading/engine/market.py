@@ -1,17 +1,22 @@
 """What the engine knows of a token's market, read before any lock is taken: newest price, pool depth, SOL/USD."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from nexgent import clock, money
+from nexgent import clock, money, rows
 from nexgent.errors import NotFound
 from prices import selectors as prices
 from prices import services as feeds
-from prices.models import Token
 from prices.records import ENTRY_MAX_AGE, PriceTick
 from trading.engine import outside
+from trading.rules.token_gate import TokenFacts
+
+UNKNOWN = TokenFacts()
+_TOKENS = "SELECT mint, decimals, symbol, facts, facts_at FROM prices_token WHERE mint = ANY(%b::varchar[])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class MarketFacts:
     sol_usd: Decimal | None
     is_disputed: bool = False
     """SOL/USD sources differ: entries wait."""
+    token_facts: TokenFacts = UNKNOWN
+    """What the token gate asks about the token."""
 
 
 def ask(mint: str, *, now: datetime) -> MarketFacts:
@@ -45,15 +52,26 @@ def ask(mint: str, *, now: datetime) -> MarketFacts:
 
 def read(mints: Sequence[str], *, now: datetime) -> dict[str, MarketFacts]:
     """The market of each known token; unknown mints are absent."""
-    latest = prices.latest(mints)
-    sol_usd, is_disputed = prices.sol_usd(now), prices.is_sol_usd_disputed()
-    tokens = Token.objects.filter(mint__in=mints).values_list("mint", "decimals", "symbol", "facts")
-    return {
-        mint: MarketFacts(
-            decimals, symbol, latest.get(mint), _depth(facts, latest.get(mint), sol_usd), sol_usd, is_disputed
-        )
-        for mint, decimals, symbol, facts in tokens
-    }
+    latest = prices.latest([*mints, money.SOL_MINT])
+    sol_usd, is_disputed = prices.sol_usd_of(latest.get(money.SOL_MINT), now), prices.is_sol_usd_disputed()
+    with rows.execute(_TOKENS, [list(mints)]) as cursor:
+        tokens = cursor.fetchall()
+    found = {}
+    for mint, decimals, symbol, stored, facts_at in tokens:
+        facts, tick = json.loads(stored), latest.get(mint)
+        depth = _depth(facts, tick, sol_usd)
+        gate = _token_facts(facts, facts_at)
+        found[mint] = MarketFacts(decimals, symbol, tick, depth, sol_usd, is_disputed, gate)
+    return found
+
+
+def _token_facts(facts: dict[str, Any], at: datetime | None) -> TokenFacts:
+    return TokenFacts(
+        mint_authority_disabled=facts.get("mintAuthorityDisabled"),
+        freeze_authority_disabled=facts.get("freezeAuthorityDisabled"),
+        is_flagged=facts.get("isFlagged"),
+        at=at,
+    )
 
 
 def _depth(facts: dict[str, object], tick: PriceTick | None, sol_usd: Decimal | None) -> int | None:
