@@ -8,10 +8,14 @@ from rest_framework.response import Response
 
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.shapes import AlarmShape
-from nexgent.api import query
-from nexgent.api.openapi import PAGE, describe, flag
+from nexgent.api import pagination, query
+from nexgent.api.openapi import describe, flag, window
 from nexgent.api.wire import stamp, stamp_or_none
 from nexgent.events.models import Alarm
+
+LISTING = pagination.Listing(
+    keys={"since": pagination.by_time("since")}, tie=pagination.by_id("id"), default="-since"
+)
 
 
 def alarm_wire(alarm: Alarm) -> dict[str, Any]:
@@ -33,12 +37,11 @@ class Alarms(Endpoint):
         "What a person must know now",
         tag="Alarms",
         answer=list[AlarmShape],
-        query=(*PAGE, flag("active", "`true`: only those that stand.")),
+        query=(*window(LISTING), flag("active", "`true`: only those that stand.")),
     )
     def get(self, request: Request) -> Response:
-        page = query.page(request)
         rows = Alarm.objects.filter(Q(workspace_id=request.principal.workspace_id) | Q(workspace_id=None))
         is_active = query.flag(request, "active")
         if is_active is not None:
             rows = rows.filter(cleared_at__isnull=is_active)
-        return Response([alarm_wire(alarm) for alarm in rows.order_by("-since", "-id")[page.slice]])
+        return pagination.listed(request, LISTING, rows, wire=alarm_wire)

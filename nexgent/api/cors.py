@@ -6,8 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 METHODS = "GET, POST, PUT, DELETE, PATCH, OPTIONS"
-HEADERS = "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, X-Request-Id"
-EXPOSED = "X-Request-Id, Idempotent-Replayed, Retry-After, ETag"
+HEADERS = "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
+EXPOSED = "X-Request-Id, Idempotent-Replayed, Retry-After, ETag, Link, X-Total-Count"
 
 
 class Cors:

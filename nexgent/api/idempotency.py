@@ -76,6 +76,27 @@ def once(request: Any, action: Callable[[], Response]) -> Response:
         return replay.response
 
 
+def awaited(request: Any, action: Callable[[], Response]) -> Response:
+    """Run an action that commits in steps and waits between them, its answer kept under the key.
+
+    A refusal keeps nothing. A process that dies before the answer is kept leaves a claim that times out: the action
+    then runs again, so it has to bear that.
+    """
+    key = key_of(request)
+    claimed = claim(request, key) if key else None
+    if isinstance(claimed, Response):
+        return claimed
+    try:
+        response = action()
+    except Exception:
+        if claimed is not None:
+            release(claimed, forget=True)
+        raise
+    if claimed is not None:
+        settle(claimed, response)
+    return response
+
+
 def claim(request: Any, key: str) -> int | Response:
     """Take the right to work on `key`: the id to `settle`, or the answer that is already there."""
     try:

@@ -6,8 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from nexgent import clock
+from nexgent.events import alarms
 from tests.integration.api_client import signed_in
 from tests.integration.api_trading import MINT, buy, deposit, inline_prices, seller, tick, trader  # noqa: F401
+from wallets.models import Wallet
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("inline_prices")]
 SIGNALS = "/api/v1/trading-signals"
@@ -241,3 +244,52 @@ def test_a_tag_of_one_reader_tells_another_nothing():
     tag = mine.get(SIGNALS).headers["ETag"]
 
     assert other.get(SIGNALS, **{"If-None-Match": tag}).json() == []
+
+
+def test_open_positions_come_whole_or_by_page():
+    api, agent = trader()
+    mints = (MINT, "EKpQGSJtjMFqKZ9KQanSqYXRcF8fBopzLHYxdM65zcjm", "JUPyiwrYJFskUPiHa7hkeR8VUtAeFoSYbKedZNsDvCN")
+    ids = []
+    for symbol, mint in zip(("BONK", "WIF", "JUP"), mints, strict=True):
+        tick("0.001", mint=mint)
+        ids.append(buy(api, agent, "0.1", tokenAddress=mint, tokenSymbol=symbol).json()["positionId"])
+    path = f"/api/v1/agent-positions/{agent}"
+
+    assert [row["id"] for row in api.get(path).json()] == ids[::-1]
+    assert walk(api, path, {"limit": 2}) == [[ids[2], ids[1]], [ids[0]]]
+    assert [row["id"] for row in api.get(path, {"q": "wif"}).json()] == [ids[1]]
+
+
+def test_alarms_page_by_cursor():
+    api = signed_in("a@example.com")
+    for number in range(3):
+        alarms.raise_alarm("NO_FEED", subject=str(number), at=clock.now())
+
+    assert [len(page) for page in walk(api, "/api/v1/alarms", {"limit": 2})] == [2, 1]
+    assert api.get("/api/v1/alarms", {"sort": "code"}).status_code == 400
+
+
+@pytest.mark.usefixtures("seller")
+def test_a_reset_with_a_key_happens_once():
+    api, agent = trader()
+    wallet = api.get(f"/api/v1/wallets/agent/{agent}").json()["agentWallets"][0]["walletAddress"]
+    path, body = f"/api/v1/wallets/{wallet}/reset", {"confirm": True}
+
+    first = api.post(path, body, **{"Idempotency-Key": "r"})
+    deposit(api, agent, "3")
+    again = api.post(path, body, **{"Idempotency-Key": "r"})
+
+    assert (first.status_code, again.status_code) == (200, 200), first.json()
+    assert (again.content, again.headers["Idempotent-Replayed"]) == (first.content, "true")
+    assert Wallet.objects.get(address=wallet).epoch == 2
+    assert [row["balance"] for row in api.get("/api/v1/agent-balances", {"agentId": agent}).json()] == ["3"]
+
+
+def test_a_page_of_another_site_may_read_the_headers_of_a_list(settings):
+    settings.CORS_ORIGIN = ["https://bot.example"]
+    api = signed_in("a@example.com")
+
+    answer = api.get(SIGNALS, Origin="https://bot.example")
+
+    exposed = answer.headers["Access-Control-Expose-Headers"].split(", ")
+    assert {"Link", "X-Total-Count", "ETag"} <= set(exposed)

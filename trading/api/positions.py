@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.db.models import Q, QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,8 +14,8 @@ from agents.models import Agent
 from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.principals import Principal
-from nexgent.api import query
-from nexgent.api.openapi import address, describe, flag
+from nexgent.api import pagination, query
+from nexgent.api.openapi import address, describe, flag, text, window
 from nexgent.api.wire import number, number_or_none, sol_number, stamp, stamp_or_none
 from nexgent.errors import NotFound
 from prices import selectors as prices
@@ -26,14 +27,20 @@ from trading.shapes import LadderSummaryShape, PositionShape
 
 PERCENT_PLACES = 8
 USD_PLACES = 12
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_id("id")}, tie=pagination.by_id("id"), default="-createdAt", limit_default=None
+)
 
 
 def open_positions(agent: Agent, *, address: str | None = None) -> list[Position]:
     """The agent's open positions, newest first."""
+    return list(open_rows(agent, address=address).order_by("-id"))
+
+
+def open_rows(agent: Agent, *, address: str | None = None) -> QuerySet[Position]:
+    """The same as a query set without an order."""
     rows = Position.objects.filter(agent=agent, closed_at=None).select_related("wallet", "watermark")
-    if address is not None:
-        rows = rows.filter(wallet__address=address)
-    return list(rows.order_by("-id"))
+    return rows if address is None else rows.filter(wallet__address=address)
 
 
 def owned_position(principal: Principal, agent_id: str, position_id: str) -> Position:
@@ -152,11 +159,15 @@ class AgentPositions(Endpoint):
         "Open positions of an agent, newest first",
         tag="Trading",
         answer=list[PositionShape],
-        query=(address("walletAddress"),),
+        query=(address("walletAddress"), text("q", "Part of symbol or token."), *window(LISTING)),
     )
     def get(self, request: Request, agent_id: str) -> Response:
         agent = owned(request.principal, agent_id)
-        return Response(positions_wire(open_positions(agent, address=query.text(request, "walletAddress"))))
+        rows, search = open_rows(agent, address=query.text(request, "walletAddress")), query.text(request, "q")
+        if search is not None:
+            rows = rows.filter(Q(symbol__icontains=search) | Q(token__mint__icontains=search))
+        wanted = pagination.read(request, LISTING)
+        return pagination.respond(request, wanted, wanted.rows(rows), wire=positions_wire, total=rows.count)
 
 
 class LadderSummary(Endpoint):

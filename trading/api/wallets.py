@@ -13,6 +13,7 @@ from agents.models import Assignment, Mode
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
+from nexgent.api import idempotency
 from nexgent.api.bodies import Body, Trimmed, UuidValue, read
 from nexgent.api.openapi import address, describe
 from nexgent.api.throttling import WALLETS
@@ -102,11 +103,15 @@ class Reset(Endpoint):
         answer=EndedShape,
         refusals=("WALLET_NOT_FOUND", "LIVE_WALLET", "OPEN_POSITIONS", "RESET_IN_PROGRESS"),
         example={"confirm": True},
+        idempotent=True,
     )
     def post(self, request: Request, wallet_address: str) -> Response:
         confirmed(request)
-        begun = time.monotonic()
         found = assigned(request.principal, wallet_address)
+        return idempotency.awaited(request, lambda: self._reset(request, wallet_address, found))
+
+    def _reset(self, request: Request, wallet_address: str, found: Assignment) -> Response:
+        begun = time.monotonic()
         author = request.principal.user.email[:80]
         ended = lifecycle.wallet_reset(agent_id=found.agent_id, wallet_id=found.wallet_id, author=author)
         deleted = {
