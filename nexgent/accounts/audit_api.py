@@ -24,6 +24,7 @@ KINDS = (
     "invitation",
     "membership",
     "protection",
+    "signal_hook",
     "user",
     "user_group",
     "user_permission",

@@ -14,6 +14,7 @@ from django.db import connection
 
 from nexgent import clock
 from nexgent.accounts.models import User
+from nexgent.events.models import WebhookDelivery
 from signals import fanout
 from tests.integration.api_client import Api, sign_up
 from tests.integration.api_trading import buy, deposit, tick
@@ -89,9 +90,14 @@ def of_workspace(owner: User, api: Api) -> Estate:
     secret = get_adapter().encrypt("A" * 32)
     factor = Authenticator.objects.create(user=owner, type=Authenticator.Type.TOTP, data={"secret": secret})
     ids["factor"] = factor.id
+    webhook = api.post("/api/v1/webhooks", {"url": f"https://bot.example.com/{word}"}).json()
+    sent = {"webhook_id": webhook["id"], "stream_id": ids["workspace"], "type": "note", "body": "{}"}
+    delivery = WebhookDelivery.objects.create(**sent, created_at=clock.now(), due_at=clock.now() + timedelta(hours=1))
+    hook = api.post("/api/v1/signal-hooks", {"name": f"Hook {word}"}).json()
+    ids |= {"webhook": webhook["id"], "delivery": delivery.id, "hook": hook["id"]}
     texts = {kind: str(value) for kind, value in ids.items()}
     shown = [texts[kind] for kind in ("agent", "transaction", "wallet", "balance", "swap", "position", "order", "key")]
-    shown += [texts["session"], texts["invitation"], texts["lock"]]
+    shown += [texts[kind] for kind in ("session", "invitation", "lock", "webhook", "delivery", "hook")]
     return Estate(owner, api, ids["workspace"], texts, (*shown, word, owner.email))
 
 

@@ -299,6 +299,8 @@ def test_every_table_of_rights_is_tracked():
         "django_admin_log",
         "accounts_invitation",
         "mfa_authenticator",
+        "events_webhook",
+        "signals_signalhook",
     }
 
 

@@ -22,6 +22,8 @@ RULES = (
     # who belongs here, what may act for it
     (r"\w+ /workspaces/.*", "owner"),
     (r"\w+ /api-keys.*", "owner"),
+    # where facts go to and signals come from
+    (r"\w+ /(webhooks|signal-hooks).*", "owner"),
     # the whole installation
     (r"GET /metrics", "owner"),
     # what may be read by auditors only
@@ -34,7 +36,6 @@ RULES = (
     (r"POST /agents", "owner"),
     (r"(PUT|PATCH|DELETE) /agents/{agentId}", "owner"),
     (r"(POST|PUT|PATCH|DELETE) /(agents/{agentId}/)?wallets?.*", "owner"),
-    (r"(POST|PUT|PATCH|DELETE) /.*(webhook).*", "owner"),
     # trading
     (r"(POST|PUT|DELETE) /trading-signals.*", "trader"),
     (r"(PUT|PATCH|POST) /agents/{agentId}/config.*", "trader"),
