@@ -13,6 +13,8 @@ from nexgent.api.openapi import describe, flag, window
 from nexgent.api.wire import stamp, stamp_or_none
 from nexgent.events.models import Alarm
 
+LISTING = pagination.Listing(keys={"since": pagination.by_time("since")}, tie=pagination.by_id("id"), default="-since")
+
 LISTING = pagination.Listing(
     keys={"since": pagination.by_time("since")}, tie=pagination.by_id("id"), default="-since"
 )
