@@ -17,6 +17,7 @@ from django.db import transaction
 
 from agents import selectors as agents
 from nexgent import clock
+from nexgent.accounts import spending
 from nexgent.errors import Refusal
 from nexgent.events import bell
 from nexgent.events import services as events
@@ -54,6 +55,8 @@ class Trigger:
     requested_lamports: int | None = None
     wallet_id: UUID | None = None
     key_text: str = ""
+    limited_key_id: UUID | None = None
+    """The key whose spend limit counts these entries; set only when it has one."""
     token_facts: token_gate.TokenFacts = field(default_factory=token_gate.TokenFacts)
 
 
@@ -161,6 +164,7 @@ class _Planned:
 @transaction.atomic
 def _enter_chunk(wishes: Sequence[Wish], journal: Journal, seed_of: SeedOf) -> tuple[list[EntryOutcome], list[Wish]]:
     agent_ids = sorted(frozenset[UUID]().union(*(wish.agent_ids for wish in wishes)))
+    purses = spending.Purses(wish.trigger.limited_key_id for wish in wishes)
     with booking.pipeline():
         asked = candidates.ask(agent_ids, [wish.trigger.mint for wish in wishes], now=clock.now())
         answers = journal.answers([wish.trigger.signal_id for wish in wishes], agent_ids)
@@ -182,7 +186,7 @@ def _enter_chunk(wishes: Sequence[Wish], journal: Journal, seed_of: SeedOf) -> t
                 continue
             seen.add(agent_id)
             try:
-                plan = _plan(wish.trigger, candidate, policy, wish.market, seed_of, now)
+                plan = _plan(wish.trigger, candidate, policy, wish.market, purses, seed_of, now)
             except Refusal as refusal:
                 outcomes.append(EntryOutcome(agent_id, refusal=refusal, signal_id=signal_id))
                 continue
@@ -190,6 +194,7 @@ def _enter_chunk(wishes: Sequence[Wish], journal: Journal, seed_of: SeedOf) -> t
             outcomes.append(EntryOutcome(agent_id, order_id=plan.order.id, signal_id=signal_id))
         if later:
             late.append(Wish(wish.trigger, wish.market, frozenset(later)))
+    purses.close()
     _write(planned, outcomes, journal, now)
     return outcomes, late
 
@@ -204,6 +209,7 @@ def _plan(
     candidate: Candidate,
     policy: Policy,
     market: MarketFacts,
+    purses: spending.Purses,
     seed_of: SeedOf,
     now: datetime,
 ) -> _Planned:
@@ -239,6 +245,7 @@ def _plan(
         opens_account=True,
     )
     quote = quote_buy(venue, request, policy.limits.max_price_impact) if venue.is_local else None
+    purses.take(trigger.limited_key_id, lamports)
     if quote is not None and quote.delay_ms == 0 and quote.outcome is Outcome.OK:
         _fill(order, quote, now)
         fees = quote.network_fee_lamports
