@@ -6,8 +6,13 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 METHODS = "GET, POST, PUT, DELETE, PATCH, OPTIONS"
-HEADERS = "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, If-None-Match, X-Request-Id"
-EXPOSED = "X-Request-Id, Idempotent-Replayed, Retry-After, ETag, Link, X-Total-Count"
+HEADERS = (
+    "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
+)
+EXPOSED = (
+    "X-Request-Id, Idempotent-Replayed, Retry-After, ETag, Link, X-Total-Count, Content-Disposition,"
+    " RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 
 
 class Cors:

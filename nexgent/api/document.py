@@ -37,7 +37,12 @@ class Route:
 
     @property
     def endpoint(self) -> type[APIView] | None:
-        return getattr(self.view, "cls", None)
+        """The endpoint, with what its route sets (`as_view(is_unlimited=True)`)."""
+        found: type[APIView] | None = getattr(self.view, "cls", None)
+        given = getattr(self.view, "initkwargs", {})
+        if found is None or not given:
+            return found
+        return type(found.__name__, (found,), {**given, "__module__": found.__module__})
 
     @property
     def operation(self) -> Operation | None:

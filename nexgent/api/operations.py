@@ -194,7 +194,8 @@ def _access(view: Any, method: str, scope: str | None, is_public: bool, limits: 
         role = getattr(view, "roles", {}).get(method) or ("viewer" if method == "GET" else "trader")
         words = [f"Scope of API keys: `{scope}`." if scope else "Not for API keys.", f"Least role: {role}."]
     for limit in limits:
-        words.append(f"At most {limit.per_minute} per minute and {'address' if limit.by_address else 'caller'}.")
+        who = "address" if limit.by_address else "caller and path" if limit.by_path else "caller"
+        words.append(f"At most {limit.per_minute} per minute and {who}.")
     return " ".join(words)
 
 

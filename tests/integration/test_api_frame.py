@@ -40,6 +40,30 @@ def test_cors_answers_listed_origins_only(settings):
     assert "Access-Control-Allow-Origin" not in other.headers
 
 
+def test_a_listed_origin_s_script_reads_limits_pages_and_tags(settings):
+    settings.CORS_ORIGIN = ["https://app.example.com"]
+    api = signed_in("a@example.com")
+
+    answer = api.get("/api/v1/agents", Origin="https://app.example.com")
+
+    exposed = {name.strip() for name in answer.headers["Access-Control-Expose-Headers"].split(",")}
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    sent = {name.lower() for name in answer.headers}
+    assert {"etag", "ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "x-request-id"} <= sent
+    assert {"ETag", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset", "X-Request-Id"} <= exposed
+    assert {"Link", "X-Total-Count", "Idempotent-Replayed", "Retry-After"} <= exposed
+
+
+def test_a_refusal_can_be_read_by_a_listed_origin_s_script(settings):
+    settings.CORS_ORIGIN = ["https://app.example.com"]
+
+    refused = Api().get("/api/v1/auth/me", Origin="https://app.example.com")
+
+    assert refused.status_code == 401
+    assert refused.headers["Access-Control-Allow-Origin"] == "https://app.example.com"
+    assert refused.headers["Vary"].endswith("Origin")
+
+
 def test_an_unexpected_exception_is_a_plain_500_with_its_id(monkeypatch):
     from agents import selectors
 
