@@ -7,7 +7,7 @@ path for one.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -28,7 +28,7 @@ from trading.models import Fill, Order, Position, Purpose, Side, State
 from trading.rules import apply as apply_rules
 from trading.rules.market import Quote
 from trading.rules.policy import Policy
-from trading.rules.position import Bought, PositionState, Sold
+from trading.rules.position import Bought, PositionState
 from trading.venues.protocol import quote_json
 from wallets import services as wallets
 from wallets.models import AccountKind, EntryKind
@@ -63,19 +63,6 @@ def _buy_lines(mint: str, quote: Quote) -> tuple[wallets.Line, ...]:
     if rent:
         lines.append(wallets.Line(SOL_MINT, AccountKind.RENT, rent))
     return tuple(lines)
-
-
-def _sale_lines(mint: str, quote: Quote, *, rent_back: int) -> tuple[wallets.Line, ...]:
-    fee = quote.network_fee_lamports + quote.protocol_fee_lamports
-    lines = [
-        wallets.Line(mint, AccountKind.OWN, -quote.amount_in),
-        wallets.Line(mint, AccountKind.MARKET, quote.amount_in),
-        wallets.Line(SOL_MINT, AccountKind.OWN, quote.amount_out - fee),
-        wallets.Line(SOL_MINT, AccountKind.MARKET, -quote.amount_out),
-    ]
-    if fee:
-        lines.append(wallets.Line(SOL_MINT, AccountKind.FEES, fee))
-    return (*lines, *rent_return(rent_back))
 
 
 def rent_return(lamports: int) -> tuple[wallets.Line, ...]:
@@ -237,68 +224,6 @@ def book_dca(
     positions.take(position, after, at=at)
     position.save()
     positions.save_watermark(position.id, after, at=at)
-    publish_changed(position.id)
-    return after
-
-
-def book_sale(
-    order: Order,
-    position: Position,
-    state: PositionState,
-    quote: Quote,
-    *,
-    at: datetime,
-    epoch: int,
-    sol_usd: Decimal | None,
-    close_reason: str,
-) -> PositionState:
-    """Book an executed sale; a sale of everything brings the rent deposit back and closes the position.
-
-    While a buy is on the wire the position stays open without units: what it brings is sold by the same exit.
-    """
-    received = quote.amount_out - quote.protocol_fee_lamports - quote.network_fee_lamports
-    plan = order.plan
-    after = apply_rules.apply(
-        state,
-        Sold(
-            units=quote.amount_in,
-            lamports=received,
-            at=at,
-            levels=plan.get("levels", 0),
-            moon_bag_units=plan.get("moonBagUnits"),
-        ),
-    )
-    rent_back = state.rent_lamports if after.is_closed else 0
-    is_awaited = after.is_closed and has_submitted_buy(position.id)
-    if is_awaited:
-        after = replace(after, rent_lamports=0)
-    fill_order(order, quote, at=at)
-    price = money.price_of(quote.amount_out, quote.amount_in, position.decimals)
-    insert(
-        Fill,
-        _FILL_COLUMNS,
-        [
-            _fill_row(
-                order.id,
-                quote,
-                price,
-                at,
-                cost_lamports=state.cost_lamports - after.cost_lamports,
-                realised_lamports=after.realised_lamports - state.realised_lamports,
-                sol_usd=sol_usd,
-            )
-        ],
-    )
-    _post_swap(order, _sale_lines(order.token_id, quote, rent_back=rent_back), at=at, epoch=epoch)
-    positions.take(position, after, at=at)
-    position.exit_failures, position.exit_not_before = 0, None
-    if plan.get("levels"):
-        position.last_take_profit_at = at
-    if after.is_closed and not is_awaited:
-        position.closed_at, position.close_reason, position.sol_usd_at_close = at, close_reason, sol_usd
-    else:
-        positions.raise_watermark(position.id, after, at=at)
-    position.save()
     publish_changed(position.id)
     return after
 
