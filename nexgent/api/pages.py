@@ -1,7 +1,10 @@
 """`/openapi.json` and `/docs`: the API's own description, for programs and for people. Public, and cached by tag."""
 
+import functools
+
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 
 from nexgent.api import reference
@@ -28,4 +31,11 @@ def openapi(request: HttpRequest) -> HttpResponse:
 @require_safe
 def docs(request: HttpRequest) -> HttpResponse:
     """Everything on one page, to read and to search."""
-    return render(request, "pages/reference.html", {"entries": reference.entries()})
+    shown = {"entries": reference.entries(), "operations": _operations()}
+    return render(request, "pages/reference.html", shown)
+
+
+@functools.cache
+def _operations() -> str:
+    """The long part of the page: the same for everybody, so made once per process."""
+    return render_to_string("components/operations.html", {"entries": reference.entries()})
