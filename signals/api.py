@@ -154,7 +154,7 @@ class Executions(Endpoint):
     )
     def get(self, request: Request, signal_id: str) -> Response:
         signal = owned(request.principal, signal_id)
-        rows = selectors.executions([signal.id])
+        rows = [row for row in selectors.executions([signal.id]) if request.principal.sees(row["agent_id"])]
         opened = _opened([row for row in rows if row["position_id"] is None and row["order_id"] is not None])
         return Response(
             [

@@ -8,16 +8,19 @@ limited trader about an agent of the own workspace that was not granted.
 import re
 from collections import Counter
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.urls import get_resolver
 from django.urls.resolvers import URLPattern, URLResolver
 
-from agents import selectors
+from agents import live, selectors
 from agents.models import Agent
+from nexgent.accounts import principals
 from nexgent.accounts.models import AgentGrant, Membership
 from nexgent.api import document, throttling
 from nexgent.api.document import Route
+from signals import fanout
 from tests.integration.api_trading import inline_prices, seller  # noqa: F401
 from tests.security import estate
 from tests.security.people import browser_of, client_of, member_of
@@ -237,8 +240,11 @@ def test_a_stranger_finds_nothing_of_anothers(theirs, capsys):
 
 
 def test_a_limited_trader_finds_nothing_of_another_agent(theirs, capsys):
-    # given a member of the workspace who may use a second agent only
+    # given a member of the workspace who may use a second agent only, and a signal that both agents saw
     granted = theirs.api.post("/api/v1/agents", {"name": "Granted one", "profile": "ideal"}).json()["id"]
+    signal = {"tokenAddress": theirs.ids["mint"], "signalType": "Second", "signalStrength": 4}
+    theirs.ids["signal"] = str(theirs.api.post("/api/v1/trading-signals", signal).json()["id"])
+    fanout.drain()
     trader = member_of(theirs.workspace_id, "trader@example.com", is_limited=True)
     AgentGrant.objects.create(membership=Membership.objects.get(user=trader), agent_id=granted)
     asker = client_of(trader)
@@ -252,14 +258,25 @@ def test_a_limited_trader_finds_nothing_of_another_agent(theirs, capsys):
         names = path_names(route)
         if names and KIND.get(names[0]) in OF_AGENT:
             matrix.paths(route)
-        if route.method == "GET" and not is_stream(route) and not route.operation.is_public:
+        if route.method == "GET" and not route.operation.is_public:
             matrix.filters(route)
+        if route.path == "/api/v1/ws-tickets":
+            matrix.bodies(route)
 
     with capsys.disabled():
         print(f"\nownership, limited: {len(matrix.routes)} routes x {len(OF_AGENT)} ids, {dict(matrix.asked)}")
     assert [row for row in matrix.wrong if " 403 " not in row] == []
     assert theirs.state() == before
     assert asker.get(f"/api/v1/agents/{granted}").status_code == 200
+    executions = f"/api/v1/trading-signals/{theirs.ids['signal']}/executions"
+    assert {row["agentId"] for row in theirs.api.get(executions).json()} == {theirs.ids["agent"], granted}
+    assert {row["agentId"] for row in asker.get(executions).json()} == {granted}
+    principal = principals.of_user(trader.id)
+    assert [live.agent_visible(principal, id_of) for id_of in (UUID(granted), UUID(theirs.ids["agent"]))] == [
+        True,
+        False,
+    ]
+    assert live.streams(principal) == [UUID(granted)]
     assert [row["id"] for row in asker.get("/api/v1/agents").json()] == [granted]
 
 
