@@ -1,12 +1,29 @@
 """Admin of accounts. A person is made and changed through services; secrets are never shown, history is read-only."""
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django.contrib import admin
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin
 
 from nexgent.accounts import audit_admin as audit_admin
-from nexgent.accounts.models import ApiKey, LoginGuard, Membership, RevokedToken, TokenSession, User, Workspace
+from nexgent.accounts.models import (
+    ApiKey,
+    Invitation,
+    KeyUse,
+    Letter,
+    LoginGuard,
+    MailedLink,
+    Membership,
+    RevokedToken,
+    TokenSession,
+    User,
+    Workspace,
+)
 from nexgent.api.read_only_admin import ReadOnly
+
+# Second factors are looked at here, never made: allauth's own page would show and take their secrets.
+admin.site.unregister([Authenticator, EmailAddress])
 
 
 class Memberships(admin.TabularInline):
@@ -66,15 +83,59 @@ class MembershipAdmin(ModelAdmin):
 
 @admin.register(ApiKey)
 class ApiKeyAdmin(ReadOnly, ModelAdmin):
-    list_display = ("name", "prefix", "user", "workspace", "scopes", "created_at", "revoked_at")
-    list_filter = (("revoked_at", admin.EmptyFieldListFilter), "created_at")
+    list_display = ("name", "prefix", "user", "workspace", "scopes", "created_at", "expires_at", "revoked_at")
+    list_filter = (("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("name", "prefix", "user__email", "id")
-    exclude = ("key_hash",)
+    exclude = ("key_hash", "previous_hash")
+
+
+@admin.register(KeyUse)
+class KeyUseAdmin(ReadOnly, ModelAdmin):
+    list_display = ("key", "at", "address")
+    list_filter = ("at",)
+    search_fields = ("key__name", "key__prefix", "address")
+
+
+@admin.register(Authenticator)
+class AuthenticatorAdmin(ReadOnly, ModelAdmin):
+    list_display = ("user", "type", "created_at", "last_used_at")
+    list_filter = ("type",)
+    search_fields = ("user__email",)
+    exclude = ("data",)
+
+
+# Sessions of pages have no page here: their ids are what signs a person in.
+
+
+@admin.register(Invitation)
+class InvitationAdmin(ReadOnly, ModelAdmin):
+    list_display = ("workspace", "role", "email", "invited_by", "created_at", "expires_at", "accepted_by", "revoked_at")
+    list_filter = ("role", ("accepted_at", admin.EmptyFieldListFilter), ("revoked_at", admin.EmptyFieldListFilter))
+    search_fields = ("email", "workspace__name", "invited_by__email", "accepted_by__email")
+    exclude = ("secret_hash",)
+
+
+@admin.register(MailedLink)
+class MailedLinkAdmin(ReadOnly, ModelAdmin):
+    list_display = ("kind", "user", "email", "created_at", "expires_at", "used_at")
+    list_filter = ("kind", ("used_at", admin.EmptyFieldListFilter))
+    search_fields = ("user__email", "email")
+    exclude = ("secret_hash",)
+
+
+@admin.register(Letter)
+class LetterAdmin(ReadOnly, ModelAdmin):
+    """Letters that wait; those that left are gone. What an invitation says is not shown: it holds its link."""
+
+    list_display = ("kind", "to", "created_at", "due_at", "attempts")
+    list_filter = ("kind", "attempts")
+    search_fields = ("to",)
+    exclude = ("facts",)
 
 
 @admin.register(TokenSession)
 class TokenSessionAdmin(ReadOnly, ModelAdmin):
-    list_display = ("user", "created_at", "expires_at", "revoked_at", "is_rotating")
+    list_display = ("user", "address", "user_agent", "created_at", "used_at", "expires_at", "revoked_at", "is_rotating")
     list_filter = ("is_rotating", ("revoked_at", admin.EmptyFieldListFilter))
     search_fields = ("user__email", "id")
     exclude = ("jti", "previous_jti")

@@ -70,7 +70,10 @@ def proved_at(session: Any) -> datetime | None:
 
 
 def listed(user_id: UUID, *, current: str | UUID | None) -> list[Session]:
-    """The living sessions of a user, last used first; `current` is the page session's key or the token session's id."""
+    """The living sessions of a user, the current one first, then the last used.
+
+    `current` is the key of a page session or the id of a token session.
+    """
     now = clock.now()
     pages = PageSession.objects.filter(user_id=user_id, expire_date__gt=now)
     found = [
@@ -81,7 +84,7 @@ def listed(user_id: UUID, *, current: str | UUID | None) -> list[Session]:
         used = t.used_at or t.created_at
         row = Session(t.id, "token", t.address, t.user_agent, t.created_at, used, t.expires_at, t.id == current)
         found.append(row)
-    return sorted(found, key=lambda session: session.used_at, reverse=True)
+    return sorted(found, key=lambda session: (session.is_current, session.used_at), reverse=True)
 
 
 def end(user_id: UUID, session_id: UUID) -> None:
