@@ -38,10 +38,13 @@ SELECT p.id, p.version, a.policy_version FROM trading_position p JOIN agents_age
 WHERE p.closed_at IS NULL
 """
 _SAVE = """
+WITH held AS (
+    SELECT position_id FROM trading_watermark WHERE position_id = ANY(%b::uuid[]) ORDER BY position_id FOR NO KEY UPDATE
+)
 UPDATE trading_watermark w SET peak = GREATEST(w.peak, u.peak), stop_percent = GREATEST(w.stop_percent, u.stop),
        low = LEAST(w.low, u.low), at = %b
-FROM unnest(%b::uuid[], %b::int[], %b::numeric[], %b::numeric[], %b::numeric[]) u(id, generation, peak, stop, low)
-WHERE w.position_id = u.id AND w.generation = u.generation
+FROM held, unnest(%b::uuid[], %b::int[], %b::numeric[], %b::numeric[], %b::numeric[]) u(id, generation, peak, stop, low)
+WHERE w.position_id = held.position_id AND u.id = held.position_id AND w.generation = u.generation
 """
 SAVE_CHUNK = 250
 """Watermarks of one statement."""
@@ -325,4 +328,4 @@ class Book:
             [state.stop_percent for state in states],
             [state.low for state in states],
         )
-        execute(_SAVE, [at, ids, *values]).close()
+        execute(_SAVE, [ids, at, ids, *values]).close()

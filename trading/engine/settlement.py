@@ -40,9 +40,13 @@ class Aftermath:
 
 
 def book(works: Sequence[Work], aftermath: Aftermath) -> None:
-    """Book the fills of executed orders (their `quote`) and gather what comes next."""
+    """Book the fills of executed orders (their `quote`) and gather what comes next.
+
+    In the order of the positions, as the price engine saves their watermarks: neither then waits for the other's.
+    """
     if not works:
         return
+    works = sorted(works, key=lambda work: work.order.id if work.position is None else work.position.id)
     now = clock.now()
     booking.publish_filled([work.order.id for work in works])
     _book_entries([work for work in works if work.position is None], aftermath, now)
