@@ -22,6 +22,9 @@ from nexgent import money
 MAGNITUDE_MAX = 60
 """Largest power of ten, either way, of a number in a body: a 9-byte `1e999999` must not become a megabyte."""
 DEPTH_MAX = 32
+WHOLE_MAX = 2**63 - 1
+WHOLE_DIGITS_SAFE = 19
+"""Shorter texts of integers fit, sign included."""
 
 
 def dumps(value: Any) -> bytes:
@@ -39,7 +42,16 @@ def _fraction(text: str) -> Decimal | int:
     value = Decimal(text)
     if abs(value.adjusted()) > MAGNITUDE_MAX:
         raise ValueError("a number is too large or too small")
-    return int(value) if value == value.to_integral_value() else value  # 5.0 is the whole number 5, as in JSON Schema
+    # 5.0 is the whole number 5, as in JSON Schema.
+    return int(value) if value == value.to_integral_value() and abs(value) <= WHOLE_MAX else value
+
+
+def _whole(text: str) -> Decimal | int:
+    """An integer, while 64 bits hold it; a larger one is kept as the exact number it is."""
+    if len(text) < WHOLE_DIGITS_SAFE:
+        return int(text)
+    value = _fraction(text)
+    return value if abs(value) > WHOLE_MAX else int(value)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,7 +83,13 @@ def _check_text(value: Any, depth: int = 0) -> None:
 
 def loads(body: bytes) -> Any:
     """A request body; raises `ValueError` for what is no JSON of ours."""
-    value = json.loads(body.decode(), parse_float=_fraction, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    value = json.loads(
+        body.decode(),
+        parse_float=_fraction,
+        parse_int=_whole,
+        parse_constant=_refuse_constant,
+        object_pairs_hook=_object,
+    )
     _check_text(value)
     return value
 

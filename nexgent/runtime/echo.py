@@ -29,7 +29,7 @@ class EchoShape(Shape):
     message: str
     timestamp: Stamp
     headers: Object
-    body: Object
+    body: Any
     query: Object
 
 
@@ -38,9 +38,7 @@ class Echo(Endpoint):
     is_public = True
     parser_classes = (JsonParser, FormParser)
 
-    @describe(
-        "testWebhook", "Show what a webhook sends (not in production)", tag="System", body=Object, answer=EchoShape
-    )
+    @describe("testWebhook", "Show what a webhook sends (not in production)", tag="System", body=Any, answer=EchoShape)
     def post(self, request: Request) -> Response:
         if settings.PRODUCTION:
             raise NotFound()

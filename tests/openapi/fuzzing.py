@@ -55,6 +55,9 @@ UNSAYABLE = (
     "should be less",
     "together with",
     "or a preset",
+    "or scopes",
+    "or tokenAddress is required",
+    "must be before to",
     "must not begin with sim_",
     "is wrong",  # a password
     "is not what the app shows",
