@@ -35,7 +35,7 @@ class Fault:
 
 
 class LoopbackServer:
-    """Start with `with server:`; `requests` lists (path, query, headers) of what was asked, `bodies` what was posted."""
+    """Start with `with server:`; `requests` lists (path, query, headers) of what was asked, `bodies` the posts."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[str, Query, dict[str, str]]] = []
