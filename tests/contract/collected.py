@@ -10,7 +10,7 @@ from tests.contract import groups
 from tests.contract.cases import ABSENT, Case
 from tests.contract.table import Row, rows, served
 
-NUMBERS = {"signalId": "1", "number": "1", "factorId": "1"}
+NUMBERS = {"signalId": "1", "number": "1"}
 """Parameters of paths that are no UUIDs."""
 
 

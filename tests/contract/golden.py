@@ -14,7 +14,16 @@ FOLDER = Path(__file__).parents[1] / "data" / "contract" / "golden"
 _ID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _CELL_TIME = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 _PLACEHOLDERS = (
-    (re.compile(r'"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"'), '"<time>"'),
+    (re.compile(r'(?<=")\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z(?=\\?")'), "<time>"),
+    (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"), "<time of the database>"),
+    (re.compile(r"\b10\.\d+\.\d+\.\d+\b"), "<address>"),
+    # What is made at random and shown once: its name stays.
+    (re.compile(r'("(?:secret|ticket|inviteToken)": )"[^"]+"'), r'\1"<secret>"'),
+    (re.compile(r'("prefix": )"(?!nex_)[^"]+"'), r'\1"<prefix>"'),
+    (re.compile(r"(?<=/(?:hooks)/)[\w-]{20,}|(?<=/invitation/)[\w-]{20,}|(?<=secret=)[A-Z2-7]{32}"), "<secret>"),
+    (re.compile(r'(?<= )"\d{8}"(?=,?\n)'), '"<code>"'),
+    (re.compile(r'("id": )\d+(?=,\n +"at")'), r"\1<number>"),
+    (re.compile(r'("holdingSeconds\w+": ")[\d.]+'), r"\1<seconds>"),
     (re.compile(r"\bsim_[1-9A-HJ-NP-Za-km-z]{30,44}"), "<simulated wallet>"),
     (re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+"), "<token>"),
     (re.compile(r"\bnex_[\w-]{32}\b"), "<key>"),

@@ -274,9 +274,14 @@ class Transactions(Endpoint):
         if body.signal_id is not None:
             self._check_signal(request.principal, body.signal_id)
         sol_usd = prices.sol_usd(clock.now())
-        return idempotency.once(
-            request, lambda: _post(request.principal, body, wallet, agent_id=agent.id, sol_usd=sol_usd)
-        )
+        try:
+            return idempotency.once(
+                request, lambda: _post(request.principal, body, wallet, agent_id=agent.id, sol_usd=sol_usd)
+            )
+        except Refusal as refusal:
+            if refusal.code != "INSUFFICIENT_BALANCE":
+                raise
+            raise _uncovered(refusal) from refusal
 
     def _check_signal(self, principal: Principal, signal_id: int) -> None:
         known: Any = self.signal_exists
@@ -311,3 +316,14 @@ def _post(
     entry = post_entry(principal, body, wallet, agent_id=agent_id, sol_usd=sol_usd)
     row = fetch(["a.agent_id = %(agent)s", "e.id = %(id)s"], {"agent": agent_id, "id": entry.id})[0]
     return Response(transaction_wire(row), status=201)
+
+
+def _uncovered(refusal: Refusal) -> Refusal:
+    """The refusal with the amounts that clients of the reference look for."""
+    told = {
+        "currentBalance": sol_text(int(refusal.details["availableUnits"])),
+        "requiredAmount": sol_text(int(refusal.details["requiredUnits"])),
+        "tokenAddress": money.SOL_MINT,
+        "tokenSymbol": "SOL",
+    }
+    return Refusal(refusal.code, refusal.message, details={**refusal.details, **told})

@@ -106,7 +106,7 @@ CASES = [
     Case(LIFT, 400, path={"lockId": "x"}, fields=("lockId",)),
     Case(LIFT, 404, path={"lockId": ABSENT}, code="PROTECTION_NOT_FOUND"),
     Case(STATISTICS, 200),
-    Case(STATISTICS, 200, "with a closed trade", uses=("closed",), golden=False),
+    Case(STATISTICS, 200, "with a closed trade", uses=("closed",)),
     Case(STATISTICS, 400, path={"agentId": "x"}, fields=("agentId",)),
     Case(STATISTICS, 404, "another wallet", query={"walletAddress": "sim_x"}, code="WALLET_NOT_FOUND"),
     Case(STATISTICS, 404, **ABSENT_AGENT),

@@ -66,15 +66,15 @@ def _one(success: Case) -> list[Case]:
 
 
 CASES = [
-    Case("GET /signal-hooks", 200, uses=("hookId",), golden=False),
+    Case("GET /signal-hooks", 200, uses=("hookId",)),
     Case("GET /signal-hooks", 403, "by a trader", who="trader", code="AUTHORIZATION_ERROR"),
-    Case("POST /signal-hooks", 201, body=NEW, golden=False),
+    Case("POST /signal-hooks", 201, body=NEW),
     Case("POST /signal-hooks", 400, body={}, fields=("name",)),
     Case("POST /signal-hooks", 403, "by a trader", body=NEW, who="trader", code="AUTHORIZATION_ERROR"),
-    *_one(Case(f"GET {ONE}", 200, golden=False)),
-    *_one(Case(f"PATCH {ONE}", 200, body={"isActive": False}, golden=False)),
+    *_one(Case(f"GET {ONE}", 200)),
+    *_one(Case(f"PATCH {ONE}", 200, body={"isActive": False})),
     *_one(Case(f"DELETE {ONE}", 200)),
-    *_one(Case(f"POST {ONE}/rotate", 200, golden=False)),
+    *_one(Case(f"POST {ONE}/rotate", 200)),
     Case(
         PREVIEW, 200, body={"template": {}, "message": {"tokenAddress": MINT, "signalType": "A", "signalStrength": 4}}
     ),

@@ -39,7 +39,7 @@ def _stream(topic: str, *, of_agents: bool = True) -> list[Case]:
 
 
 CASES = [
-    Case(TICKETS, 201, body={"agentId": "{agentId}"}, golden=False),
+    Case(TICKETS, 201, body={"agentId": "{agentId}"}),
     Case(TICKETS, 400, body={"agentId": "x"}, fields=("agentId",)),
     Case(TICKETS, 404, body={"agentId": ABSENT}, code="AGENT_NOT_FOUND"),
     Case(TICKETS, 429, body={}, repeat=61, code="RATE_LIMITED"),
