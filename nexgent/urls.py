@@ -62,7 +62,7 @@ urlpatterns = [
     path(API + "auth/factors/totp", sessions_api.Totp.as_view()),
     path(API + "auth/factors/totp/offer", sessions_api.TotpOffer.as_view()),
     path(API + "auth/factors/recovery-codes", sessions_api.RecoveryCodes.as_view()),
-    path(API + "auth/factors/<int:factor_id>", sessions_api.OneFactor.as_view()),
+    path(API + "auth/factors/<str:factor_id>", sessions_api.OneFactor.as_view()),
     path(API + "auth/register", registration_api.Register.as_view()),
     path(API + "auth/password-reset", registration_api.Reset.as_view()),
     path(API + "auth/password-reset/confirm", registration_api.ResetUse.as_view()),

@@ -26,6 +26,7 @@ from nexgent.accounts import letters
 from nexgent.accounts.guards import Guard
 from nexgent.accounts.models import User
 from nexgent.errors import InvalidInput, NotFound, Refusal
+from nexgent.ids import key_uuid
 
 TOTP, PASSKEY, RECOVERY = "totp", "webauthn", "recovery_codes"
 _BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
@@ -38,7 +39,7 @@ _STEP = "step"
 class Factor:
     """A line of the list of factors."""
 
-    id: int
+    id: UUID
     kind: str
     name: str
     created_at: datetime
@@ -129,12 +130,12 @@ def recovery_codes_renew(user: User) -> list[str]:
     return codes
 
 
-def factor_remove(user: User, factor_id: int) -> None:
+def factor_remove(user: User, factor_id: UUID | str) -> None:
     """Take a factor away; recovery codes go with the last one. Raises `NotFound`."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         mine = Authenticator.objects.filter(user_id=user.pk)
-        row = mine.filter(id=factor_id).exclude(type=RECOVERY).first()
+        row = next((row for row in mine.exclude(type=RECOVERY) if str(_id_of(row)) == str(factor_id)), None)
         if row is None:
             raise NotFound("factor")
         row.delete()
@@ -194,12 +195,17 @@ def passkey_check(user: User | None, response: dict[str, Any]) -> User:
     return who
 
 
+def _id_of(row: Authenticator) -> UUID:
+    """The id that others see: the row's number would tell how many factors there are on the installation."""
+    return key_uuid(f"factor|{row.pk}")
+
+
 def _factor(row: Authenticator) -> Factor:
     if row.type == RECOVERY:
         left = len(row.wrap().get_unused_codes())
-        return Factor(row.pk, RECOVERY, "Recovery codes", row.created_at, row.last_used_at, left)
+        return Factor(_id_of(row), RECOVERY, "Recovery codes", row.created_at, row.last_used_at, left)
     name = row.wrap().name if row.type == PASSKEY else "Authenticator app"
-    return Factor(row.pk, row.type, name, row.created_at, row.last_used_at)
+    return Factor(_id_of(row), row.type, name, row.created_at, row.last_used_at)
 
 
 def _first_codes(user: User) -> list[str]:

@@ -93,7 +93,7 @@ class OneFactor(Endpoint):
         status=204,
         refusals=("STEP_UP_REQUIRED",),
     )
-    def delete(self, request: Request, factor_id: int) -> Response:
+    def delete(self, request: Request, factor_id: str) -> Response:
         factors.factor_remove(request.principal.user, factor_id)
         return Response(status=204)
 

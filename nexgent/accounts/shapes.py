@@ -92,7 +92,7 @@ class EndedShape(Shape):
 
 
 class FactorShape(Shape):
-    id: int
+    id: Uuid
     kind: Literal["totp", "webauthn", "recovery_codes"]
     name: str
     created_at: Stamp

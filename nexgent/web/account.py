@@ -185,7 +185,7 @@ def _shown(request: Any, codes: list[str], done: str) -> HttpResponse:
 @require_POST
 @page
 @fresh
-def factor_remove(request: Any, factor_id: int) -> HttpResponse:
+def factor_remove(request: Any, factor_id: UUID) -> HttpResponse:
     try:
         factors.factor_remove(request.principal.user, factor_id)
         messages.success(request, "It was removed.")

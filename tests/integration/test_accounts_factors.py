@@ -310,7 +310,9 @@ def test_factors_of_somebody_else_cannot_be_removed(person):
     sign_up("other@example.com", PASSWORD)
     api = Api(login("other@example.com").json()["accessToken"])
 
-    answer = api.delete(f"/api/v1/auth/factors/{Authenticator.objects.filter(type='totp').get().pk}")
+    theirs = factors.listed(person[0].pk)[0].id
+
+    answer = api.delete(f"/api/v1/auth/factors/{theirs}")
 
     assert (answer.status_code, answer.json()["code"]) == (404, "FACTOR_NOT_FOUND")
     assert factors.is_needed(person[0].pk)

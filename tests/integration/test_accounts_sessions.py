@@ -186,7 +186,7 @@ def test_what_moves_money_asks_for_a_fresh_proof():
         ("POST", "/api/v1/agents", {"name": "Live", "tradingMode": "live"}),
         ("POST", "/api/v1/auth/email", {"email": "new@example.com"}),
         ("POST", "/api/v1/auth/factors/totp/offer", {}),
-        ("DELETE", "/api/v1/auth/factors/1", None),
+        ("DELETE", "/api/v1/auth/factors/018f0000-0000-7000-8000-000000000001", None),
         ("POST", "/api/v1/auth/factors/recovery-codes", {}),
     ]
     free = ("POST", "/api/v1/api-keys", {"name": "bot", "scopes": ["signals"]})
