@@ -28,7 +28,7 @@ LEASE = timedelta(seconds=60)
 KEPT = timedelta(days=7)
 WAITS = tuple(timedelta(seconds=n) for n in (5, 30, 120, 600, 1800, 3600, 10_800, 21_600, 43_200))
 """Time before each next attempt: ten attempts in a day and an hour."""
-ALARM = "WEBHOOK_FAILING"
+CODE = "WEBHOOK_FAILING"
 
 _MOVE = """
 INSERT INTO events_webhookcursor (webhook_id, stream_id, seq)
@@ -169,11 +169,11 @@ def _record_one(outcome: Outcome, now: datetime) -> None:
         answer=outcome.answer[:500],
     )
     if outcome.is_delivered:
-        alarms.clear(ALARM, subject=str(delivery.webhook_id), at=now)
+        alarms.clear(CODE, subject=str(delivery.webhook_id), at=now)
     elif changes.get("state") == DeliveryState.FAILED:
         detail = {"webhookId": str(delivery.webhook_id), "deliveryId": str(delivery.id), "error": outcome.error}
         subject = str(delivery.webhook_id)
-        alarms.raise_alarm(ALARM, subject=subject, detail=detail, workspace_id=delivery.workspace_id, at=now)
+        alarms.raise_alarm(CODE, subject=subject, detail=detail, workspace_id=delivery.workspace_id, at=now)
 
 
 def sweep(*, now: datetime) -> int:
