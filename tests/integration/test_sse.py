@@ -13,6 +13,7 @@ from nexgent.accounts import services, tokens
 from nexgent.events import bell, control
 from nexgent.events.channels import PRICES
 from tests.integration.sse_client import Stream, listen
+from tests.integration.test_ws_ui import sign_in
 from tests.integration.ws_support import (
     AT,
     Someone,
@@ -220,6 +221,14 @@ async def test_a_revoked_session_ends_the_stream_at_once(server: WebServer, who:
     async with await listen(server.port, of(POSITIONS, who), token=who.token) as stream:
         await stream.event()
         control.revoke(str(principal.session_id))
+        assert (await stream.event()).data == {"message": "Signed out"}
+
+
+async def test_a_session_of_a_page_opens_a_stream_and_its_end_ends_it(server: WebServer, who: Someone) -> None:
+    key = await do(sign_in, who)
+    async with await listen(server.port, of(POSITIONS, who), Cookie=f"nexgent_session={key}") as stream:
+        assert (await stream.event()).event == "snapshot"
+        control.revoke(key)
         assert (await stream.event()).data == {"message": "Signed out"}
 
 
