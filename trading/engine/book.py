@@ -17,7 +17,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
-from django.db import connection
+from django.db import connection, transaction
 
 from nexgent import clock
 from nexgent.rows import execute
@@ -37,16 +37,14 @@ _VERSIONS = """
 SELECT p.id, p.version, a.policy_version FROM trading_position p JOIN agents_agent a ON a.id = p.agent_id
 WHERE p.closed_at IS NULL
 """
+_LOCK = "SELECT position_id FROM trading_watermark WHERE position_id = ANY(%b) ORDER BY position_id FOR NO KEY UPDATE"
 _SAVE = """
-WITH held AS (
-    SELECT position_id FROM trading_watermark WHERE position_id = ANY(%b::uuid[]) ORDER BY position_id FOR NO KEY UPDATE
-)
 UPDATE trading_watermark w SET peak = GREATEST(w.peak, u.peak), stop_percent = GREATEST(w.stop_percent, u.stop),
        low = LEAST(w.low, u.low), at = %b
-FROM held, unnest(%b::uuid[], %b::int[], %b::numeric[], %b::numeric[], %b::numeric[]) u(id, generation, peak, stop, low)
-WHERE w.position_id = held.position_id AND u.id = held.position_id AND w.generation = u.generation
+FROM unnest(%b::uuid[], %b::int[], %b::numeric[], %b::numeric[], %b::numeric[]) u(id, generation, peak, stop, low)
+WHERE w.position_id = u.id AND w.generation = u.generation
 """
-SAVE_CHUNK = 250
+SAVE_CHUNK = 500
 """Watermarks of one statement."""
 SAVE_STEP = 25
 """Watermarks between two looks whether a pass wants the interpreter."""
@@ -328,4 +326,6 @@ class Book:
             [state.stop_percent for state in states],
             [state.low for state in states],
         )
-        execute(_SAVE, [ids, at, ids, *values]).close()
+        with transaction.atomic():  # whoever changes several locks them in order: no statement with a join does
+            execute(_LOCK, [ids]).close()
+            execute(_SAVE, [at, ids, *values]).close()
