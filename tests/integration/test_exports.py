@@ -1,5 +1,6 @@
 """CSV exports: cells no spreadsheet runs, in the order of time, batch by batch."""
 
+import asyncio
 import csv
 import io
 from datetime import UTC, datetime, timedelta
@@ -7,9 +8,7 @@ from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
-from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
-from django.db import connection
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -91,29 +90,32 @@ def test_an_export_longer_than_a_batch_is_whole_and_in_order():
     assert len({row[0] for row in rows[1:]}) == len(times)
 
 
+async def received(scope):
+    """The start of the answer and the parts of its body, as the web server sends them."""
+    client = ApplicationCommunicator(http, scope)
+    await client.send_input({"type": "http.request", "body": b""})
+    start, parts = await client.receive_output(10), []
+    while (part := await client.receive_output(10))["more_body"]:
+        parts.append(part["body"])
+    await client.wait(10)
+    return start, parts
+
+
 @pytest.mark.django_db(transaction=True)
-async def test_the_web_server_sends_batch_by_batch():
-    api = await sync_to_async(signed_in)("a@example.com")
-    await sync_to_async(make_signals)(2 * sheets.BATCH)
-    token = api.headers["Authorization"].encode()
+def test_the_web_server_sends_batch_by_batch():
+    api = signed_in("a@example.com")
+    make_signals(2 * sheets.BATCH)
     scope = {
         "type": "http",
         "http_version": "1.1",
         "method": "GET",
         "path": "/api/v1/trading-signals/export",
         "query_string": b"",
-        "headers": [(b"host", b"localhost"), (b"authorization", token)],
+        "headers": [(b"host", b"localhost"), (b"authorization", api.headers["Authorization"].encode())],
         "client": ("10.9.9.9", 1),
     }
-    client = ApplicationCommunicator(http, scope)
-    await client.send_input({"type": "http.request", "body": b""})
 
-    start = await client.receive_output(10)
-    parts = []
-    while (part := await client.receive_output(10))["more_body"]:
-        parts.append(part["body"])
-    await client.wait(10)
-    await sync_to_async(connection.close)()
+    start, parts = asyncio.run(received(scope))
 
     assert start["status"] == 200
     assert dict(start["headers"])[b"Content-Type"] == b"text/csv; charset=utf-8"
