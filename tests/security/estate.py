@@ -15,6 +15,7 @@ from django.db import connection
 from nexgent import clock
 from nexgent.accounts.models import User
 from nexgent.events.models import WebhookDelivery
+from nexgent.ids import key_uuid
 from signals import fanout
 from tests.integration.api_client import Api, sign_up
 from tests.integration.api_trading import buy, deposit, tick
@@ -89,7 +90,7 @@ def of_workspace(owner: User, api: Api) -> Estate:
     ids["invitation"] = invited.json()["id"]
     secret = get_adapter().encrypt("A" * 32)
     factor = Authenticator.objects.create(user=owner, type=Authenticator.Type.TOTP, data={"secret": secret})
-    ids["factor"] = factor.id
+    ids["factor"] = key_uuid(f"factor|{factor.id}")
     webhook = api.post("/api/v1/webhooks", {"url": f"https://bot.example.com/{word}"}).json()
     sent = {"webhook_id": webhook["id"], "stream_id": ids["workspace"], "type": "note", "body": "{}"}
     delivery = WebhookDelivery.objects.create(**sent, created_at=clock.now(), due_at=clock.now() + timedelta(hours=1))

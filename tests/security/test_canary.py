@@ -108,7 +108,7 @@ def ask_everything(canaries):
         operation = route.operation
         if operation is not None and operation.produces == "text/event-stream":
             continue
-        path = re.sub(r"{(number|factorId|signalId|level)}", "1", route.path)
+        path = re.sub(r"{(number|signalId|level)}", "1", route.path)
         path = f"{re.sub(r'{.*?}', absent, path)}?{query}"
         body = json.dumps({**(operation.example or {}), **canaries.fields()} if operation else canaries.fields())
         for headers in (

@@ -302,7 +302,7 @@ PAGES = {
     "live/prices/": "page",
     "positions/<uuid:position_id>/close/": "position",
     "account/sessions/<uuid:session_id>/end/": "session",
-    "account/factors/<int:factor_id>/remove/": "factor",
+    "account/factors/<uuid:factor_id>/remove/": "factor",
     "setup/agent/": "own",
     "setup/key/": "own",
     "sign-in/": "own",
@@ -362,7 +362,7 @@ def test_pages_show_nothing_of_anothers(theirs, capsys):
 
     assert told == []
     assert theirs.state() == before
-    assert [factor["id"] for factor in theirs.api.get("/api/v1/auth/factors").json()] == [int(theirs.ids["factor"])]
+    assert [factor["id"] for factor in theirs.api.get("/api/v1/auth/factors").json()] == [theirs.ids["factor"]]
     assert theirs.ids["session"] in theirs.api.get("/api/v1/auth/sessions").content.decode()
     with capsys.disabled():
         print(f"\nownership, pages: {len(pages())} routes, {asked} requests")

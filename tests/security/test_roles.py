@@ -64,7 +64,7 @@ def clients() -> dict[str, Api]:
 
 
 def send(api: Api, route: Any) -> Any:
-    path = re.sub(r"{number}|{factorId}|{signalId}|{level}", "1", route.path)
+    path = re.sub(r"{number}|{signalId}|{level}", "1", route.path)
     path = re.sub(r"{\w+}", ABSENT, path)
     if route.method in ("GET", "DELETE"):
         return getattr(api, route.method.lower())(path)
