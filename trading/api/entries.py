@@ -21,7 +21,7 @@ class NewTransaction(Body):
     """What the reference's clients send; prices, fees and values of theirs are checked and not believed."""
 
     agent_id: UuidValue
-    transaction_type: str
+    transaction_type: str = Field(json_schema_extra={"enum": EntryKind.values})
     wallet_address: str | None = Field(default=None, max_length=44)
     transaction_value_usd: DecimalValue | None = Field(default=None, ge=0)
     transaction_time: Moment | None = None
