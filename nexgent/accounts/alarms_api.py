@@ -15,10 +15,6 @@ from nexgent.events.models import Alarm
 
 LISTING = pagination.Listing(keys={"since": pagination.by_time("since")}, tie=pagination.by_id("id"), default="-since")
 
-LISTING = pagination.Listing(
-    keys={"since": pagination.by_time("since")}, tie=pagination.by_id("id"), default="-since"
-)
-
 
 def alarm_wire(alarm: Alarm) -> dict[str, Any]:
     return {

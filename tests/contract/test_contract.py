@@ -64,22 +64,23 @@ def sales(*, are_made: bool) -> Iterator[None]:
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", ROLLED_BACK, ids=lambda case: case.id)
 def test_case(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(case, World(settings, monkeypatch))
+    assert run(case, World(settings, monkeypatch)).status_code == case.status
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("case", COMMITTED, ids=lambda case: case.id)
 def test_case_that_trades(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with sales(are_made=case.is_sold):
-        run(case, World(settings, monkeypatch))
+        assert run(case, World(settings, monkeypatch)).status_code == case.status
 
 
-def run(case: Case, world: World) -> None:
+def run(case: Case, world: World) -> Any:
+    """The answer of the case, held against all that the case says of it."""
     with world.afterwards:
-        _run(case, world)
+        return _run(case, world)
 
 
-def _run(case: Case, world: World) -> None:
+def _run(case: Case, world: World) -> Any:
     with connection.cursor() as cursor:  # signals are numbered: the same numbers in every run
         cursor.execute("SELECT setval('signals_signal_id_seq', 100)")
     for name in case.uses:
@@ -93,6 +94,7 @@ def _run(case: Case, world: World) -> None:
         case.between(world)
     answers = [send(case, world) for _ in range(case.repeat)]
     verify(case, world, answers[-1])
+    return answers[-1]
 
 
 def send(case: Case, world: World) -> Any:
