@@ -1,9 +1,9 @@
 """`/api-keys`: keys of the workspace, with the least a job needs. Shapes as clients of the reference expect them."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -11,6 +11,7 @@ from nexgent import clock, money
 from nexgent.accounts import keys, step_up
 from nexgent.accounts.endpoints import Endpoint, mine, one
 from nexgent.accounts.models import ApiKey, Role
+from nexgent.accounts.principals import SCOPES
 from nexgent.accounts.shapes import KeyShape, KeysShape, NewKeyShape, PresetShape
 from nexgent.api.bodies import Body, DecimalValue, Moment, read
 from nexgent.api.openapi import Link, describe
@@ -20,6 +21,7 @@ from nexgent.errors import InvalidInput
 
 GRACE_SECONDS = 3600
 TAG = "API keys"
+ScopeName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
 _PRESETS: Any = [*(preset.name for preset in keys.PRESETS), None]
 _LIMITS = ("expires_at", "addresses", "spend_limit_sol", "rate_per_minute")
 
@@ -33,7 +35,7 @@ class LimitsBody(Body):
 
 class KeyBody(LimitsBody):
     name: str = Field(min_length=1, max_length=100)
-    scopes: list[str] | None = Field(default=None, min_length=1, max_length=20)
+    scopes: list[ScopeName] | None = Field(default=None, min_length=1, max_length=20)
     preset: str | None = Field(default=None, max_length=50, json_schema_extra={"enum": _PRESETS})
 
 

@@ -64,6 +64,7 @@ UNSAYABLE = (
     "an owner sees all agents",
     "addresses or networks",
     "is for sales",
+    "is for buys",
     "must be above 0",
     "lie in the future",
     "name of a time zone",
