@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from celery import current_task
@@ -92,14 +93,19 @@ def _tell() -> None:
 
 def _is_tracked(sql: Any) -> bool:
     """Whether this statement writes a table that a trigger watches."""
-    if not isinstance(sql, str):
-        return False
+    written = _written(sql) if isinstance(sql, str) else frozenset()
+    return bool(written) and not written.isdisjoint(_tracked or _learn())
+
+
+@lru_cache(maxsize=512)
+def _written(sql: str) -> frozenset[str]:
+    """The tables that a statement writes, by its text; what begins with a WITH may write several."""
     found = _WRITES.match(sql)
     if found is not None:
-        return found[1] in (_tracked or _learn())
+        return frozenset({found[1]})
     if not sql.lstrip()[:4].upper().startswith("WITH"):
-        return False
-    return any(table in (_tracked or _learn()) for table in _WRITES_WITHIN.findall(sql))
+        return frozenset()
+    return frozenset(_WRITES_WITHIN.findall(sql))
 
 
 def _learn() -> frozenset[str]:
