@@ -17,8 +17,8 @@ SWITCH_SECONDS = 0.001
 PATIENT = frozenset({"entries", "default"})
 URGENT = frozenset({"prices", "exits"})
 NICE = 5
-COLLECT_AFTER = (20_000, 20, 50)
-"""Collector thresholds of an urgent process: young objects are looked at a tenth as often, all of them rarely."""
+COLLECT_AFTER = (20_000, 10, 10)
+"""Collector thresholds of an urgent process: young objects are looked at a thirtieth as often."""
 
 
 def tune(kind: str) -> None:
