@@ -13,9 +13,9 @@ from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.api import query, sheets
-from nexgent.api.openapi import address, choice, decimal, describe, integer, moment, text, uuid
+from nexgent.api.openapi import choice, describe, text
 from nexgent.api.throttling import EXPORTS
-from trading.api.history import COLUMNS, FROM, filters, swap_wire
+from trading.api.history import COLUMNS, FILTERS, FROM, filters, swap_wire
 from trading.rules import pnl
 
 CURRENCIES = ("USD", "SOL")
@@ -55,19 +55,7 @@ class Export(Endpoint):
         produces="text/csv",
         refusals=("AGENT_NOT_FOUND",),
         query=(
-            uuid("agentId").required(),
-            address("walletAddress"),
-            text("tokenAddress"),
-            text("tokenSymbol"),
-            moment("startPurchaseTime"),
-            moment("endPurchaseTime"),
-            moment("startSaleTime"),
-            moment("endSaleTime"),
-            integer("signalId"),
-            uuid("purchaseTransactionId"),
-            uuid("saleTransactionId"),
-            decimal("minProfitLossUsd"),
-            decimal("maxProfitLossUsd"),
+            *FILTERS,
             text("timezone", "IANA name; UTC without.", length_max=64),
             choice("currency", CURRENCIES, default="USD"),
             text("solPrice", "Ignored: each trade has the price of its time."),

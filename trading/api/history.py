@@ -153,6 +153,24 @@ def one(principal: Principal, swap_id: str) -> dict[str, Any]:
     return rows[0]
 
 
+FILTERS = (
+    uuid("agentId").required(),
+    address("walletAddress"),
+    text("tokenAddress"),
+    text("tokenSymbol"),
+    moment("startPurchaseTime"),
+    moment("endPurchaseTime"),
+    moment("startSaleTime"),
+    moment("endSaleTime"),
+    integer("signalId"),
+    uuid("purchaseTransactionId"),
+    uuid("saleTransactionId"),
+    decimal("minProfitLossUsd"),
+    decimal("maxProfitLossUsd"),
+)
+"""What `filters` reads of a request."""
+
+
 class Swaps(Endpoint):
     scopes = {"GET": "history"}
     roles = {"POST": Role.VIEWER}
@@ -164,19 +182,7 @@ class Swaps(Endpoint):
         answer=list[ClosedTradeShape],
         refusals=("AGENT_NOT_FOUND",),
         query=(
-            uuid("agentId").required(),
-            address("walletAddress"),
-            text("tokenAddress"),
-            text("tokenSymbol"),
-            moment("startPurchaseTime"),
-            moment("endPurchaseTime"),
-            moment("startSaleTime"),
-            moment("endSaleTime"),
-            integer("signalId"),
-            uuid("purchaseTransactionId"),
-            uuid("saleTransactionId"),
-            decimal("minProfitLossUsd"),
-            decimal("maxProfitLossUsd"),
+            *FILTERS,
             text("q", "Part of token or close reason."),
             *window(LISTING),
         ),

@@ -92,7 +92,7 @@ def _fill_row(order_id: UUID, quote: Quote, price: Decimal, at: datetime, **book
     )
 
 
-_FILL_COLUMNS = (
+FILL_COLUMNS = (
     "order",
     "amount_in",
     "amount_out",
@@ -219,7 +219,7 @@ def book_dca(
     )
     fill_order(order, quote, at=at)
     price = money.price_of(quote.amount_in, quote.amount_out, position.decimals)
-    insert(Fill, _FILL_COLUMNS, [_fill_row(order.id, quote, price, at, sol_usd=sol_usd)])
+    insert(Fill, FILL_COLUMNS, [_fill_row(order.id, quote, price, at, sol_usd=sol_usd)])
     _post_swap(order, _buy_lines(order.token_id, quote), at=at, epoch=epoch)
     positions.take(position, after, at=at)
     position.save()

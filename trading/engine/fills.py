@@ -35,20 +35,6 @@ class Sale:
 
 
 _ORDER_CHANGES = ("id", "state", "final_at", "lease_owner", "lease_until", "quote", "stages", "amount", "plan")
-_FILL = (
-    "order",
-    "amount_in",
-    "amount_out",
-    "protocol_fee_lamports",
-    "network_fee_lamports",
-    "rent_lamports",
-    "price",
-    "price_impact",
-    "cost_lamports",
-    "realised_lamports",
-    "sol_usd",
-    "at",
-)
 _POSITION_CHANGES = (
     "id",
     "version",
@@ -100,7 +86,7 @@ def book_sales(sales: Sequence[Sale], *, at: datetime) -> list[PositionState]:
         _change(sale, after, at=at, is_closed=after.is_closed and not is_awaited)
         after_all.append(after)
     rows.update(Order, _ORDER_CHANGES, [_order_row(sale.order) for sale in sales]).close()
-    rows.insert(Fill, _FILL, fills)
+    rows.insert(Fill, booking.FILL_COLUMNS, fills)
     wallets.post(drafts)
     rows.update(
         Position, _POSITION_CHANGES, [tuple(getattr(s.position, name) for name in _POSITION_CHANGES) for s in sales]
