@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+from django.db import OperationalError
 
 from nexgent import money
 from nexgent.errors import Refusal
@@ -10,6 +11,7 @@ from prices.models import Token
 from tests.trader import Trader
 from tests.venues import BUSY, OutsideVenue, pool, register, set_depth
 from trading import services as trading
+from trading.engine import orders
 from trading.models import Purpose, Side, State
 from trading.rules.market import Realism, realistic
 from wallets import selectors as wallets
@@ -152,7 +154,8 @@ def test_a_part_that_fails_is_tried_again_whatever_the_exits_purpose(tape, purpo
     assert [order.state for order in trader.orders(purpose=purpose)] == [State.FILLED, State.FAILED, State.FILLED]
 
 
-def test_a_stop_takes_the_place_of_a_part_that_waits_to_be_tried_again(tape):
+def part_that_waits(tape) -> Trader:
+    """A trader with half a position sold in part; the sale's next part has failed and waits to be tried again."""
     levels = [{"targetPercent": 15, "sellPercent": 50}]
     ladder = {"enabled": True, "mode": "custom", "levels": levels, "moonBag": {"enabled": False}}
     venue = shallow()
@@ -168,11 +171,33 @@ def test_a_stop_takes_the_place_of_a_part_that_waits_to_be_tried_again(tape):
     trader.wait(1)
     trader.price("0.00115")
     assert [order.state for order in trader.orders(side=Side.SELL)] == [State.FILLED, State.FAILED, State.PLANNED]
+    return trader
+
+
+def test_a_stop_takes_the_place_of_a_part_that_waits_to_be_tried_again(tape):
+    trader = part_that_waits(tape)
     trader.price("0.0006")
 
     waiting, stop = trader.orders(side=Side.SELL)[2:]
     assert (waiting.state, waiting.error_code) == (State.CANCELLED, "SUPERSEDED")
     assert (stop.purpose, stop.state) == (Purpose.STOP_LOSS, State.FILLED)
+    assert trader.position.close_reason == "stop_loss"
+
+
+def test_a_part_that_waits_goes_on_waiting_when_the_stop_in_its_place_cannot_be_planned(tape, monkeypatch):
+    trader = part_that_waits(tape)
+
+    def away(intents, *, at):
+        raise OperationalError("the database is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(orders, "plan", away)
+        with pytest.raises(OperationalError):
+            trader.price("0.0006")
+    assert trader.orders(side=Side.SELL)[2].state == State.PLANNED
+
+    trader.price("0.0006")
+    assert [order.state for order in trader.orders(side=Side.SELL)[2:]] == [State.CANCELLED, State.FILLED]
     assert trader.position.close_reason == "stop_loss"
 
 

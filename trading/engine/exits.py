@@ -63,12 +63,12 @@ def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
     if isinstance(command, Consume):
         _consume(row.position.id, decision.position, row)
         return 1
-    if isinstance(command, Sell) and not (_may_sell(row, command, now) and _has_way(row, now)):
+    if isinstance(command, Sell) and not _may_sell(row, command, now):
         return 0
     if isinstance(command, Buy) and row.has_buy:
         return 0
     purpose = orders.PURPOSE_OF_RULE[command.rule]
-    return orders.Intent(
+    intent = orders.Intent(
         position=row.position,
         state=decision.position,
         command=command,
@@ -76,6 +76,7 @@ def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
         tick=row.tick,
         ordinal=row.ordinals.get(purpose, 0),
     )
+    return _in_place_of_waiting(book, intent, now) if isinstance(command, Sell) and row.has_waiting_sell else intent
 
 
 def _may_sell(row: Row, command: Sell, now: datetime) -> bool:
@@ -87,22 +88,25 @@ def _may_sell(row: Row, command: Sell, now: datetime) -> bool:
     return row.position.exit_not_before is None or now >= row.position.exit_not_before
 
 
-def _has_way(row: Row, now: datetime) -> bool:
-    """End a failed sale that waits to be tried again, for a stop; False when it is under way by now."""
-    if not row.has_waiting_sell:
-        return True
+def _in_place_of_waiting(book: Book, intent: orders.Intent, now: datetime) -> int:
+    """Plan a stop in the place of a failed sale that waits to be tried again; 0 when that is under way by now."""
     try:
-        _make_way(row.position.id, now)
+        _replace(intent, now)
     except Refusal:
-        return False
-    return True
+        return 0
+    book.mark_ordered(intent.position.id, is_sell=True)
+    return 1
 
 
 @locks.unit_of_work
 @transaction.atomic
-def _make_way(position_id: UUID, now: datetime) -> None:
+def _replace(intent: orders.Intent, now: datetime) -> None:
+    """One transaction: a death between the end of one and the plan of the other would leave no sale at all."""
+    position_id = intent.position.id
     locks.positions([position_id])
     sales.make_way(position_id, at=now)
+    if not orders.plan([intent], at=now):
+        raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.")
     booking.touch(position_id)
 
 
