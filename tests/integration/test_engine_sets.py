@@ -18,7 +18,7 @@ from tests.trader import Trader
 from tests.venues import outside
 from trading import live
 from trading.books import check
-from trading.engine import executor, hands, leases, locks
+from trading.engine import drains, executor, hands, leases, locks
 from trading.engine.drains import Drain
 from trading.engine.watch import Engine
 from trading.engine.work import Result
@@ -184,3 +184,39 @@ def test_a_venue_that_hangs_keeps_within_its_limit_and_another_sells(tape, monke
     until(lambda: not drain.in_hand)
     drain.stop()
     assert len(begun) == len(set(begun)) == 5
+
+
+def test_orders_for_which_there_was_no_room_are_begun_as_others_end(tape, monkeypatch):
+    monkeypatch.setattr(hands, "CALLS_PER_VENUE_MAX", 2)
+    monkeypatch.setattr(drains, "SILENCE_SECONDS", 600)
+    stops(tape, 7, profile="ideal")
+    drain = Drain(Side.SELL)
+    drain.start()
+    try:
+        drain.drain()
+        until(lambda: sold() == 7)
+        until(lambda: not drain.in_hand)
+    finally:
+        drain.stop()
+    assert check().problems == ()
+
+
+def test_a_venue_that_cannot_say_what_became_of_an_order_lets_the_others_land(tape, drain, monkeypatch):
+    venue = outside(delay_ms=300)
+    venue.is_local = True
+    bad = stops(tape, 4)[1].position.id
+    bad_order = Order.objects.get(position_id=bad, side=Side.SELL).id
+
+    def resolve(request):
+        if request.order_id == bad_order:
+            raise ValueError("this one")
+
+    monkeypatch.setattr(executor, "seconds_until_due", lambda work: 0.0 if landed.is_set() else 0.3)
+    landed = threading.Event()
+    threading.Timer(0.2, landed.set).start()
+    venue.on_resolve = resolve
+    drain.drain()
+    until(lambda: sold() == 3)
+    until(lambda: not drain.in_hand)
+    assert drain.failures == {"ValueError": 1}
+    assert Alarm.objects.get(code="ORDER_STUCK", cleared_at=None).subject == str(bad_order)

@@ -37,11 +37,14 @@ class Drain:
     def __init__(self, side: Side, *, threads: int = THREADS, owner: UUID = leases.OWNER) -> None:
         self.side = side
         self.owner = owner
-        self._hands = Hands(side.label, owner, threads=threads, set_max=SET_MAX[side])
+        self._hands = Hands(side.label, owner, threads=threads, set_max=SET_MAX[side], on_room=self._on_room)
         self._claiming = threading.Lock()
         self._next = threading.Lock()
         self._heartbeat = leases.Heartbeat(self._hands.ids, owner=owner)
         self._stopping = threading.Event()
+        self._is_full = False
+        """The last claim left orders for want of room: what ends makes some, and nobody rings for them again."""
+        self._wake = threading.Event()
         self._rung_at = time.monotonic()
         self._timer = threading.Thread(target=self._tick, name=f"{side.label}-timer", daemon=True)
 
@@ -62,6 +65,7 @@ class Drain:
     def stop(self) -> None:
         """Claim no more; what is in hand ends, or its lease expires and another process goes on."""
         self._stopping.set()
+        self._wake.set()
         self._heartbeat.stop()
         self._hands.stop()
 
@@ -81,9 +85,11 @@ class Drain:
             return started
 
     def _claim(self) -> list[Claimed]:
+        self._is_full = True  # said before the look, so that what ends meanwhile is not missed
         most, full = self._hands.room()
         if most <= 0 or self._hands.waiting() >= WAITING_MAX:
             return []
+        self._is_full = bool(full)
         claimed = leases.take(self.side, most=most, at=clock.now(), owner=self.owner, but=full)
         if claimed:
             reach("order_claimed")
@@ -98,15 +104,25 @@ class Drain:
             log.warning("markets not read: %s", problem)
             return {}
 
+    def _on_room(self) -> None:
+        if self._is_full:
+            self._wake.set()
+
     def _tick(self) -> None:
-        """Drain by itself when no bell rang for a while: the broker may be away."""
-        while not self._stopping.wait(0.3):
-            if time.monotonic() - self._rung_at < SILENCE_SECONDS:
+        """Drain by itself when there is room again, and when no bell rang for a while: the broker may be away."""
+        while not self._stopping.is_set():
+            has_room = self._wake.wait(0.3)
+            self._wake.clear()
+            if self._stopping.is_set():
+                return
+            if not has_room and time.monotonic() - self._rung_at < SILENCE_SECONDS:
                 continue
             try:
                 self.drain()
             except DatabaseError as problem:
                 log.warning("drain failed: %s", problem)
+            except Exception:  # nobody waits for the answer of this thread: it is told here, and the thread lives
+                log.exception("drain failed")
             finally:
                 connection.close()
 

@@ -53,12 +53,15 @@ _Step = Callable[..., None]
 class Hands:
     """The orders that this process executes now."""
 
-    def __init__(self, name: str, owner: UUID, *, threads: int, set_max: int) -> None:
+    def __init__(
+        self, name: str, owner: UUID, *, threads: int, set_max: int, on_room: Callable[[], None] = lambda: None
+    ) -> None:
         self.ids: set[UUID] = set()
         self.failures: Counter[str] = Counter()
         self.venue_most = min(threads, CALLS_PER_VENUE_MAX)
         self._owner = owner
         self._threads = threads
+        self._on_room = on_room
         self._active: dict[UUID, str] = {}
         """Orders that need a thread now or soon, with their venues; the others only wait to land."""
         self._changing = threading.Lock()
@@ -244,6 +247,7 @@ class Hands:
             return
         with self._changing:
             self._active.pop(hand.claimed.order_id, None)
+        self._on_room()
 
         def land() -> None:
             with self._changing:
@@ -253,10 +257,13 @@ class Hands:
         self._calls.after(seconds, land)
 
     def _land(self, hand: _Hand, work: Work) -> None:
-        if work.venue.is_local:
-            self._finish(hand, executor.resolve(work))
-        else:
+        if not work.venue.is_local:
             self._call(hand, self._resolve)
+            return
+        try:
+            self._finish(hand, executor.resolve(work))
+        except Exception as problem:  # in the thread that lets all others land
+            self._stuck(hand.claimed.order_id, problem)
 
     def _finish(self, hand: _Hand, result: Result) -> None:
         hand.result, hand.tries = result, 0
@@ -268,6 +275,7 @@ class Hands:
         with self._changing:
             self._active.pop(order_id, None)
             self.ids.discard(order_id)
+        self._on_room()
 
     def _stuck(self, order_id: UUID, problem: Exception) -> None:
         """The order stays as it is: its lease expires and it is tried again. The alarm makes it visible."""
