@@ -11,7 +11,8 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
-from nexgent.accounts.models import AgentGrant, Membership, Role
+from nexgent import clock
+from nexgent.accounts.models import AgentGrant, ApiKey, Membership, Role, Workspace
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.events import control
 
@@ -73,11 +74,18 @@ def role_set(*, workspace_id: UUID, user_id: UUID, role: str) -> Membership:
 
 
 def member_remove(*, workspace_id: UUID, user_id: UUID) -> None:
-    """End a membership; keys of the person in this workspace end with it. Raises `NotFound`, `Refusal` LAST_OWNER."""
+    """End a membership; keys of the person in this workspace end with it, for good. Whoever has no other workspace
+    gets a personal one: without any they could not even accept an invitation. Raises `NotFound`, `Refusal` LAST_OWNER.
+    """
     with transaction.atomic():
         found = _locked(workspace_id, user_id)
         _refuse_last_owner(found)
         found.delete()
+        keys = ApiKey.objects.filter(user_id=user_id, workspace_id=workspace_id, revoked_at=None)
+        keys.update(revoked_at=clock.now())
+        if not Membership.objects.filter(user_id=user_id).exists():
+            own = Workspace.objects.create(name=found.user.email[:100])
+            Membership.objects.create(workspace=own, user_id=user_id, role=Role.OWNER)
         control.sign_out(user_id)
 
 

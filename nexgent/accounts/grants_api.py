@@ -8,7 +8,7 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nexgent.accounts import grants
+from nexgent.accounts import grants, step_up
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Membership, Role
 from nexgent.accounts.shapes import MemberShape
@@ -53,6 +53,7 @@ class Members(Endpoint):
 
 class Member(Endpoint):
     roles = {"GET": Role.OWNER, "PATCH": Role.OWNER, "DELETE": Role.OWNER}
+    step_up = {"PATCH": step_up.lets_trade}
 
     @describe("getMember", "One member", tag="Workspaces", answer=MemberShape)
     def get(self, request: Request, workspace_id: str, user_id: str) -> Response:
@@ -63,9 +64,10 @@ class Member(Endpoint):
         "changeMember",
         "Give a member another role",
         tag="Workspaces",
+        description="The roles `trader` and `owner` ask for a fresh proof.",
         body=RoleBody,
         answer=MemberShape,
-        refusals=("LAST_OWNER",),
+        refusals=("LAST_OWNER", "STEP_UP_REQUIRED"),
         example={"role": "viewer"},
     )
     def patch(self, request: Request, workspace_id: str, user_id: str) -> Response:

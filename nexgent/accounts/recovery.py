@@ -6,8 +6,6 @@ known or not, in the same time: the letter is written later.
 
 from uuid import UUID
 
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 from nexgent import clock
@@ -48,17 +46,17 @@ def is_good(secret: str) -> bool:
 def email_ask(*, user: User, email: str) -> None:
     """Mail a link to the new address that makes it this user's. Raises `InvalidInput` for what is no e-mail."""
     email = services.email_fold(email)
-    try:
-        validate_email(email)
-    except ValidationError as problem:
-        raise InvalidInput({"email": "must be an e-mail address"}) from problem
+    services.email_check(email)
     if email == user.email:
         raise InvalidInput({"email": "is your e-mail already"})
     letters.post(Letter.Kind.EMAIL, email, userId=str(user.pk))
 
 
 def email_use(*, secret: str, user_id: UUID) -> str:
-    """Give the signed-in user the link's e-mail; returns it. Raises `Refusal` LINK_INVALID; the old address is told."""
+    """Give the signed-in user the link's e-mail; returns it. Raises `Refusal` LINK_INVALID.
+
+    The old address is told, and links to a new password that lie there end.
+    """
     try:
         with transaction.atomic():
             link = _take(secret, MailedLink.Kind.EMAIL, user_id=user_id)
@@ -66,6 +64,8 @@ def email_use(*, secret: str, user_id: UUID) -> str:
             letters.notice(user, f"The e-mail of your account is now {link.email}.")
             user.email = link.email
             user.save(update_fields=["email"])
+            old = MailedLink.objects.filter(user_id=user.pk, kind=MailedLink.Kind.RESET, used_at=None)
+            old.update(used_at=clock.now())
     except IntegrityError as problem:
         raise invalid() from problem
     return link.email

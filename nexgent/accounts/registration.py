@@ -10,10 +10,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
 from nexgent import clock
 from nexgent.accounts import letters, services
@@ -70,9 +68,9 @@ def invite(*, workspace_id: UUID, by: User, role: str, email: str = "", hours: i
         problems["expiresInHours"] = f"must be 1 to {INVITATION_HOURS_MAX}"
     try:
         if email:
-            validate_email(email)
-    except ValidationError:
-        problems["email"] = "must be an e-mail address"
+            services.email_check(email)
+    except InvalidInput as problem:
+        problems |= problem.problems
     if open_invitations(workspace_id).count() >= INVITATIONS_MAX:
         problems["role"] = f"there are {INVITATIONS_MAX} open invitations; revoke one first"
     if problems:
@@ -98,8 +96,8 @@ def invite(*, workspace_id: UUID, by: User, role: str, email: str = "", hours: i
 
 def open_invitations(workspace_id: UUID) -> QuerySet[Invitation]:
     """Those that can still be accepted, newest first."""
-    rows = Invitation.objects.filter(workspace_id=workspace_id, accepted_at=None, revoked_at=None)
-    return rows.filter(expires_at__gt=clock.now()).select_related("invited_by").order_by("-id")
+    rows = _living(clock.now()).filter(workspace_id=workspace_id)
+    return rows.select_related("invited_by").order_by("-id")
 
 
 def invitation_revoke(*, workspace_id: UUID, invitation_id: UUID) -> None:
@@ -137,13 +135,21 @@ def invite_invalid() -> Refusal:
 
 
 def _good(secret: str, now: datetime) -> QuerySet[Invitation]:
-    rows = Invitation.objects.filter(secret_hash=letters.link_hash(secret), accepted_at=None, revoked_at=None)
-    return rows.filter(expires_at__gt=now)
+    return _living(now).filter(secret_hash=letters.link_hash(secret))
+
+
+def _living(now: datetime) -> QuerySet[Invitation]:
+    """Neither used, revoked nor expired, of somebody who is an owner still: who was shown out opens no door."""
+    owner = Membership.objects.filter(
+        workspace_id=OuterRef("workspace_id"), user_id=OuterRef("invited_by_id"), role=Role.OWNER
+    )
+    rows = Invitation.objects.filter(Exists(owner), accepted_at=None, revoked_at=None, expires_at__gt=now)
+    return rows.filter(invited_by__is_active=True)
 
 
 def _invitation(secret: str, now: datetime, *, email: str) -> Invitation | None:
     """The invitation, locked, when it is good for this e-mail."""
-    found = _good(secret, now).select_for_update(no_key=True).first()
+    found = _good(secret, now).select_for_update(no_key=True, of=("self",)).first()
     return found if found is not None and found.email in ("", email) else None
 
 

@@ -181,6 +181,7 @@ class Choose(Endpoint):
 
 class Invitations(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
+    step_up = {"POST": step_up.lets_trade}
 
     @describe("listInvitations", "Open invitations", tag=WORKSPACES, answer=list[InvitationShape])
     def get(self, request: Request, workspace_id: str) -> Response:
@@ -191,10 +192,12 @@ class Invitations(Endpoint):
         "invite",
         "Invite somebody into the workspace",
         tag=WORKSPACES,
-        description="The token is in this answer only; it is mailed too when an e-mail is named.",
+        description="The token is in this answer only; it is mailed too when an e-mail is named. The roles `trader` "
+        "and `owner` ask for a fresh proof.",
         body=InvitationBody,
         answer=NewInvitationShape,
         status=201,
+        refusals=("STEP_UP_REQUIRED",),
         example={"role": "viewer", "email": "friend@example.com"},
     )
     def post(self, request: Request, workspace_id: str) -> Response:

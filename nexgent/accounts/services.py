@@ -8,10 +8,11 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, connection, transaction
 
+from nexgent import clock
 from nexgent.accounts import factors, sessions
 from nexgent.accounts.guards import Guard
 from nexgent.accounts.keys import NewKey, api_key_create, api_key_revoke
-from nexgent.accounts.models import Membership, Role, User, Workspace
+from nexgent.accounts.models import MailedLink, Membership, Role, User, Workspace
 from nexgent.errors import InvalidInput, Refusal
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "api_key_revoke",
     "authenticate",
     "create_first_admin",
+    "email_check",
     "email_fold",
     "has_administrator",
     "password_change",
@@ -30,12 +32,23 @@ __all__ = [
     "user_create",
 ]
 PASSWORD_LENGTH_MAX = 128
+EMAIL_LENGTH_MAX = 255
 _FIRST_ADMIN_LOCK = 0x6E65_7867_656E_7401
 
 
 def email_fold(email: str) -> str:
-    """The one form of an e-mail address: trimmed, lower case."""
-    return email.strip().lower()
+    """The one form of an e-mail address: trimmed, lower case, without NUL, which no column takes."""
+    return email.replace("\x00", "").strip().lower()
+
+
+def email_check(email: str) -> None:
+    """Raises `InvalidInput` for what is no e-mail address, or one longer than we keep."""
+    try:
+        validate_email(email)
+    except ValidationError as problem:
+        raise InvalidInput({"email": "must be an e-mail address"}) from problem
+    if len(email) > EMAIL_LENGTH_MAX:
+        raise InvalidInput({"email": f"must be at most {EMAIL_LENGTH_MAX} characters"})
 
 
 def password_check(password: str, *, email: str) -> None:
@@ -51,10 +64,7 @@ def password_check(password: str, *, email: str) -> None:
 def user_create(*, email: str, password: str, is_superuser: bool = False, must_change_password: bool = False) -> User:
     """A user with a personal workspace that they own. Raises `InvalidInput`, or `Refusal` EMAIL_TAKEN."""
     email = email_fold(email)
-    try:
-        validate_email(email)
-    except ValidationError as problem:
-        raise InvalidInput({"email": "must be an e-mail address"}) from problem
+    email_check(email)
     password_check(password, email=email)
     try:
         with transaction.atomic():
@@ -159,7 +169,8 @@ def password_change(*, user_id: UUID, current: str, new: str, page_key: str | No
 
 
 def password_set(*, user_id: UUID, new: str, page_key: str | None = None) -> User:
-    """Set a password without asking for the current one, and end all sessions but that page session.
+    """Set a password without asking for the current one; end all sessions but that page session, and mailed links to
+    a new password.
 
     Raises `InvalidInput` when it is too weak.
     """
@@ -169,5 +180,7 @@ def password_set(*, user_id: UUID, new: str, page_key: str | None = None) -> Use
         user.set_password(new)
         user.must_change_password = False
         user.save(update_fields=["password", "must_change_password"])
+        open_links = MailedLink.objects.filter(user_id=user_id, kind=MailedLink.Kind.RESET, used_at=None)
+        open_links.update(used_at=clock.now())
         sessions.end_all(user_id, except_page=page_key)
     return user

@@ -10,7 +10,7 @@ from typing import Any
 from rest_framework.request import Request
 
 from nexgent import clock
-from nexgent.accounts.models import TokenSession
+from nexgent.accounts.models import Role, TokenSession
 from nexgent.accounts.principals import Principal
 from nexgent.accounts.session_store import PROVED
 from nexgent.errors import Refusal
@@ -45,6 +45,12 @@ def record_page(session: Any) -> None:
 def always(_request: Request) -> bool:
     """For `Endpoint.step_up`: every call of this method asks for a fresh proof."""
     return True
+
+
+def lets_trade(request: Request) -> bool:
+    """For `Endpoint.step_up` of members and invitations: asked for when the body gives a role that trades or owns."""
+    body = request.data if isinstance(request.data, dict) else {}
+    return body.get("role") in (Role.TRADER, Role.OWNER)
 
 
 def turns_live(request: Request) -> bool:

@@ -21,6 +21,7 @@ from nexgent.accounts import factors, services, sessions
 from nexgent.accounts.models import User
 from nexgent.api.addresses import client_address
 from nexgent.errors import Refusal
+from nexgent.web.access import principal_of
 from nexgent.web.proof import limited, said, way_back
 
 PENDING = "_pending"
@@ -35,7 +36,7 @@ PENDING_GOOD = timedelta(minutes=10)
 def sign_in(request: Any) -> HttpResponse:
     """The form, and what it sends."""
     back = way_back(request, request.POST.get("next") or request.GET.get("next", ""))
-    if request.user.is_authenticated:
+    if principal_of(request) is not None:  # without a workspace a person would be sent here again
         return redirect(back)
     context: dict[str, Any] = {
         "next": back,

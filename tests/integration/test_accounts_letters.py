@@ -211,3 +211,33 @@ def test_where_letters_leave():
     assert (tls["EMAIL_PORT"], tls["EMAIL_USE_SSL"], tls["EMAIL_USE_TLS"]) == (465, True, False)
     assert file["EMAIL_FILE_PATH"] == "/var/mail box"
     assert console["EMAIL_BACKEND"] == "nexgent.runtime.mail_console.EmailBackend"
+
+
+@pytest.mark.parametrize("way", ["password", "email"])
+def test_links_to_a_new_password_end_with_a_change_of_password_or_email(way):
+    user = sign_up("person@example.com", PASSWORD)
+    secret = "s" * 43
+    now = clock.now()
+    MailedLink.objects.create(
+        kind="reset",
+        user=user,
+        secret_hash=letters.link_hash(secret),
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    MailedLink.objects.create(
+        kind="email",
+        user=user,
+        secret_hash=letters.link_hash("e" * 43),
+        email="fresh@example.com",
+        created_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    assert recovery.is_good(secret)
+
+    if way == "password":
+        services.password_change(user_id=user.pk, current=PASSWORD, new="Fresh-Staple-77-x")
+    else:
+        recovery.email_use(secret="e" * 43, user_id=user.pk)
+
+    assert not recovery.is_good(secret)

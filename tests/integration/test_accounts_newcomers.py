@@ -8,7 +8,7 @@ from django.db import connection
 from django.test import Client
 
 from nexgent import clock
-from nexgent.accounts import letters, registration
+from nexgent.accounts import grants, keys, letters, registration
 from nexgent.accounts.models import Invitation, Membership, User
 from nexgent.errors import Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
@@ -213,3 +213,44 @@ def test_an_invitation_s_page_registers_or_accepts(settings):
         "member@example.com",
         "new@example.com",
     ]
+
+
+def test_an_invitation_of_somebody_who_owns_no_more_is_invalid():
+    owner, other = sign_up("owner@example.com"), sign_up("other@example.com")
+    place = Membership.objects.get(user=owner).workspace_id
+    Membership.objects.create(workspace_id=place, user=other, role="owner")
+    kept = registration.invite(workspace_id=place, by=other, role="owner")
+
+    grants.member_remove(workspace_id=place, user_id=other.pk)
+
+    assert not registration.open_invitations(place).exists()
+    with pytest.raises(Refusal) as refused:
+        registration.invitation_accept(user=other, secret=kept.secret)
+    assert refused.value.code == "INVITE_INVALID"
+
+
+def test_who_is_shown_out_has_a_workspace_of_their_own_and_no_key_of_the_other():
+    owner, other = sign_up("owner@example.com", PASSWORD), sign_up("other@example.com")
+    place = Membership.objects.get(user=owner).workspace_id
+    Membership.objects.create(workspace_id=place, user=other, role="owner")
+    key = keys.api_key_create(user_id=owner.pk, workspace_id=place, name="bot", scopes=["signals"])
+    page = Client(REMOTE_ADDR=next(ADDRESSES))
+    page.post("/sign-in/", {"email": "owner@example.com", "password": PASSWORD})
+
+    grants.member_remove(workspace_id=place, user_id=owner.pk)
+
+    assert Membership.objects.get(user=owner).workspace_id != place
+    assert page.get("/account/").status_code == 200
+    Membership.objects.create(workspace_id=place, user=owner, role="owner")
+    assert Api(key.raw).get("/api/v1/trading-signals").status_code == 401
+
+
+def test_a_person_without_a_workspace_sees_the_form_and_no_endless_redirect():
+    user = sign_up("owner@example.com", PASSWORD)
+    page = Client(REMOTE_ADDR=next(ADDRESSES))
+    page.post("/sign-in/", {"email": "owner@example.com", "password": PASSWORD})
+    Membership.objects.filter(user=user).delete()
+
+    answer = page.get("/", follow=True)
+
+    assert (answer.status_code, answer.request["PATH_INFO"]) == (200, "/sign-in/")

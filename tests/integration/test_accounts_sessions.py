@@ -178,13 +178,16 @@ def test_reuse_after_the_grace_ends_the_session_and_its_sockets(told):
 
 
 def test_what_moves_money_asks_for_a_fresh_proof():
-    sign_up("money@example.com", PASSWORD)
+    member = sign_up("money@example.com", PASSWORD)
+    workspace = member.memberships.get().workspace_id
     api = Api(login("money@example.com")["accessToken"])
     asked = [
         ("POST", "/api/v1/api-keys", {"name": "bot", "scopes": ["trade"]}),
         ("POST", "/api/v1/api-keys", {"name": "bot", "preset": "strategist"}),
         ("POST", "/api/v1/agents", {"name": "Live", "tradingMode": "live"}),
         ("POST", "/api/v1/auth/email", {"email": "new@example.com"}),
+        ("POST", f"/api/v1/workspaces/{workspace}/invitations", {"role": "owner"}),
+        ("PATCH", f"/api/v1/workspaces/{workspace}/members/{member.pk}", {"role": "trader"}),
         ("POST", "/api/v1/auth/factors/totp/offer", {}),
         ("DELETE", "/api/v1/auth/factors/018f0000-0000-7000-8000-000000000001", None),
         ("POST", "/api/v1/auth/factors/recovery-codes", {}),
@@ -192,7 +195,7 @@ def test_what_moves_money_asks_for_a_fresh_proof():
     free = ("POST", "/api/v1/api-keys", {"name": "bot", "scopes": ["signals"]})
 
     def send(method, path, body):
-        return api.delete(path) if method == "DELETE" else api.post(path, body)
+        return api.delete(path) if method == "DELETE" else getattr(api, method.lower())(path, body)
 
     TokenSession.objects.update(proved_at=clock.now() - timedelta(minutes=11))
     refused = [send(*each) for each in asked]
