@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from nexgent import clock
 from nexgent.accounts.models import Membership, Role
@@ -28,7 +29,8 @@ PER_WORKSPACE_MAX = 50
 BODY_BYTES_MAX = 64 * 1024
 WINDOW_SECONDS = range(10, 3601)
 _PATH_PREFIX, _SECRET_PREFIX = "shk_", "shs_"
-_SENDERS = (Role.TRADER, Role.OWNER)
+_SENDERS = Q(role=Role.OWNER) | Q(role=Role.TRADER, is_limited=False)
+"""A limited member writes no signals: they reach every agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ def hook_of(path: str) -> SignalHook:
     hook = SignalHook.objects.filter(path_hash=_hash(path), is_active=True, user__is_active=True).first()
     if hook is None:
         raise NotFound("signal_hook")
-    sender = Membership.objects.filter(workspace_id=hook.workspace_id, user_id=hook.user_id, role__in=_SENDERS)
+    sender = Membership.objects.filter(_SENDERS, workspace_id=hook.workspace_id, user_id=hook.user_id)
     if not sender.exists():
         raise NotFound("signal_hook")
     return hook

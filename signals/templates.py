@@ -21,6 +21,7 @@ FIELDS = frozenset(
 TEXT_LENGTH_MAX = 1000
 ENTRIES_MAX = 50
 _PLACE = re.compile(r"\{\{\s*([\w.\-]{1,200})\s*\}\}")
+_DIGITS_MAX = 20
 _ABSENT = object()
 _NUMBERS = frozenset({"signalStrength"})
 _FLAGS = {"true": True, "false": False}
@@ -35,7 +36,7 @@ def problems_of(template: Any) -> dict[str, str]:
         if name not in FIELDS:
             found[f"template.{name}"] = f"is no field of a signal: {', '.join(sorted(FIELDS))}"
         elif not _is_rule(rule):
-            found[f"template.{name}"] = 'must be a text, a number, true, false, or {"from", "map", "default"}'
+            found[f"template.{name}"] = 'must be a text, a whole number, true, false, or {"from", "map", "default"}'
     return found
 
 
@@ -55,7 +56,7 @@ def _is_rule(rule: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | Decimal) or (isinstance(value, str) and len(value) <= TEXT_LENGTH_MAX)
+    return isinstance(value, bool | int) or (isinstance(value, str) and len(value) <= TEXT_LENGTH_MAX)
 
 
 def signal_of(template: Mapping[str, Any], message: Any) -> dict[str, Any]:
@@ -123,7 +124,8 @@ def _as_text(value: Any) -> str:
 def _typed(name: str, value: Any) -> Any:
     """Alerts are written by hand: a number or a flag may come as text, a text as a number."""
     if name in _NUMBERS:
-        return int(value) if isinstance(value, str) and value.isascii() and value.strip().isdigit() else value
+        is_whole = isinstance(value, str) and len(value) <= _DIGITS_MAX and value.isascii() and value.strip().isdigit()
+        return int(value) if is_whole else value
     if name == "dryRun":
         return _FLAGS.get(value, value) if isinstance(value, str) else value
     return _as_text(value) if isinstance(value, int | Decimal) and not isinstance(value, bool) else value

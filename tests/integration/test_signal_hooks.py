@@ -215,3 +215,33 @@ def test_a_hook_takes_as_many_alerts_as_any_sender_of_signals(owner, monkeypatch
     hook, client = make(owner), Api().client
     statuses = [client.post(hook["path"], b"{}", content_type="text/plain").status_code for _ in range(3)]
     assert statuses == [400, 400, 429]
+
+
+def test_the_limit_is_the_hook_s_wherever_its_alerts_come_from(owner, monkeypatch) -> None:
+    from signals.hooks_api import PerHook
+
+    monkeypatch.setattr(PerHook, "per_minute", 2)
+    hook, other = make(owner), make(owner)
+    statuses = [send(hook, b"{}").status_code for _ in range(3)]
+    assert statuses == [400, 400, 429]
+    assert send(other, b"{}").status_code == 400
+
+
+def test_a_sender_s_own_credentials_are_none_of_ours(owner) -> None:
+    assert send(make(owner), Authorization="Basic Zm9vOmJhcg==").status_code == 201
+
+
+def test_a_hook_of_a_member_who_was_limited_sends_no_more(owner) -> None:
+    hook = make(owner)
+    Membership.objects.update(role=Role.TRADER, is_limited=True)
+    assert send(hook).status_code == 404
+    Membership.objects.update(is_limited=False)
+    assert send(hook).status_code == 201
+
+
+def test_numbers_that_no_signal_has_are_refused(owner) -> None:
+    fraction = owner.post(PATH, {"name": "hook", "template": {"signalStrength": 4.5}})
+    hook = make(owner, template={"tokenAddress": MINT, "signalType": "A", "signalStrength": "{{strength}}"})
+    endless = send(hook, {"strength": "9" * 5000})
+    assert [error["field"] for error in fraction.json()["details"]["errors"]] == ["template.signalStrength"]
+    assert [error["field"] for error in endless.json()["details"]["errors"]] == ["signalStrength"]
