@@ -28,6 +28,7 @@ DRAINS_MAX = 2
 """Drains of one process at a time: receivers that hang may not take all its threads."""
 ROUNDS_MAX = 20
 """Rounds of one drain; new events are looked for before each drain."""
+_UNICAST, _NAT64 = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("64:ff9b::/96")
 _running = threading.BoundedSemaphore(DRAINS_MAX)
 
 
@@ -90,6 +91,7 @@ async def _post(client: httpx.AsyncClient, delivery: Claimed) -> tuple[int, str]
     headers = {
         "Host": parts.netloc,
         "Content-Type": "application/json",
+        "Accept-Encoding": "identity",
         "User-Agent": "Nexgent-Webhooks",
         "Nexgent-Delivery": str(delivery.id),
         "Nexgent-Event": delivery.type,
@@ -99,7 +101,7 @@ async def _post(client: httpx.AsyncClient, delivery: Claimed) -> tuple[int, str]
     url = httpx.URL(delivery.url).copy_with(host=address)
     async with client.stream("POST", url, content=body, headers=headers, extensions={"sni_hostname": host}) as answer:
         said = b""
-        async for part in answer.aiter_bytes():
+        async for part in answer.aiter_raw():  # never unpacked: a few KiB could become gigabytes
             said += part[: ANSWER_BYTES_MAX - len(said)]
             if len(said) >= ANSWER_BYTES_MAX:
                 break
@@ -120,5 +122,11 @@ async def _address_of(host: str, port: int) -> str:
 
 def _is_public(text: str) -> bool:
     address = ipaddress.ip_address(text.partition("%")[0])
-    inner = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
-    return address.is_global and not address.is_multicast and (inner is None or inner.is_global)
+    if isinstance(address, ipaddress.IPv4Address):
+        return address.is_global and not address.is_multicast
+    inner = address.ipv4_mapped or address.sixtofour
+    if address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    if inner is not None:
+        return _is_public(str(inner))
+    return address in _UNICAST and address.is_global

@@ -304,3 +304,34 @@ def test_finished_deliveries_go_after_seven_days(owner, workspace_id, receiver) 
     WebhookDelivery.objects.filter(seq=1).update(finished_at=clock.now() - timedelta(days=8))
     assert webhook_queue.sweep(now=clock.now()) == 2
     assert list(WebhookDelivery.objects.values_list("seq", flat=True)) == [2]
+
+
+@pytest.mark.parametrize(
+    ("address", "is_public"),
+    [
+        ("8.8.8.8", True),
+        ("10.0.0.1", False),
+        ("100.64.0.1", False),
+        ("224.0.0.1", False),
+        ("2606:4700::1", True),
+        ("::1", False),
+        ("::7f00:1", False),
+        ("fec0::1", False),
+        ("fe80::1%eth0", False),
+        ("64:ff9b::a00:1", False),
+        ("64:ff9b::808:808", True),
+        ("2002:7f00:1::", False),
+        ("::ffff:10.0.0.1", False),
+    ],
+)
+def test_what_counts_as_a_public_address(address, is_public) -> None:
+    assert webhook_delivery._is_public(address) is is_public
+
+
+def test_an_answer_is_never_unpacked(owner, workspace_id, receiver) -> None:
+    make(owner, receiver.url)
+    happen(workspace_id, "signal_created")
+    # when
+    webhook_delivery.drain()
+    # then
+    assert receiver.requests[0][2]["accept-encoding"] == "identity"
