@@ -11,6 +11,7 @@ from django.db import connection
 
 from nexgent import clock
 from nexgent.accounts.models import LoginGuard
+from nexgent.api.addresses import counted_address
 from nexgent.api.wire import stamp
 from nexgent.errors import Refusal
 from nexgent.ids import key_uuid
@@ -35,6 +36,7 @@ class Guard:
     """One counted attempt of a kind on a subject: an e-mail from an address, or a user wherever they are."""
 
     def __init__(self, kind: str, subject: str, address: str = "") -> None:
+        address = counted_address(address)
         self.key: UUID = key_uuid(f"{kind}|{subject}|{address[:45]}")
         now = clock.now()
         values: dict[str, Any] = {

@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rest_framework.throttling import BaseThrottle
 
-from nexgent.api.addresses import client_address
+from nexgent.api.addresses import client_address, counted_address
 
 WINDOW_MS = 60_000
 TIMEOUT_SECONDS = 0.3
@@ -167,7 +167,7 @@ class Limit(BaseThrottle):
 
     def subject(self, request: Any) -> str:
         principal = None if self.by_address else getattr(request, "principal", None)
-        name = f"address:{client_address(request)}" if principal is None else str(principal.name)
+        name = f"address:{counted_address(client_address(request))}" if principal is None else str(principal.name)
         return f"{name}:{request.path_info}" if self.by_path else name
 
     def wait(self) -> int:

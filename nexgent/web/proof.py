@@ -13,7 +13,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 
 from nexgent.accounts import step_up
 from nexgent.api import throttling
-from nexgent.api.addresses import client_address
+from nexgent.api.addresses import client_address, counted_address
 from nexgent.errors import InvalidInput, Refusal
 
 View = Callable[..., HttpResponse]
@@ -34,7 +34,7 @@ def limited(name: str, per_minute: int) -> Callable[[View], View]:
         @wraps(view)
         def run(request: Any, *args: Any, **kwargs: Any) -> HttpResponse:
             if request.method == "POST":
-                count, left = throttling.counter.hit(f"{name}:address:{client_address(request)}")
+                count, left = throttling.counter.hit(f"{name}:address:{counted_address(client_address(request))}")
                 if count > per_minute:
                     context = {"seconds": max(1, -(-left // 1000))}
                     return render(request, "account/too_many.html", context, status=429)
