@@ -6,7 +6,7 @@ from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from nexgent.accounts import factors, services, step_up, tokens
+from nexgent.accounts import factors, services, sessions, step_up, tokens
 from nexgent.accounts.clients import client_of
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role, User
@@ -112,6 +112,8 @@ class Logout(Endpoint):
     def post(self, request: Request) -> Response:
         body = read(LogoutBody, request.data)
         tokens.logout(request.principal, body.refresh_token)
+        if request.principal.token_jti is None:
+            sessions.close_page_session(request._request)
         return Response({"success": True, "message": "Signed out."})
 
 

@@ -18,4 +18,5 @@ class Client:
 
 def client_of(request: Any) -> Client:
     """Address and program of a request."""
-    return Client(client_address(request)[:45], request.META.get("HTTP_USER_AGENT", "")[:USER_AGENT_MAX])
+    user_agent = request.META.get("HTTP_USER_AGENT", "").replace("\x00", "")  # which PostgreSQL cannot keep
+    return Client(client_address(request)[:45], user_agent[:USER_AGENT_MAX])

@@ -39,7 +39,8 @@ class Endpoint(APIView):
     """Per method, whether a request asks for a fresh proof (`nexgent.accounts.step_up`)."""
 
     def get_throttles(self) -> list[Any]:
-        of_method = classes_of(self, self.request.method or "")
+        method = "GET" if self.request.method == "HEAD" else self.request.method or ""  # HEAD does the work of GET
+        of_method = classes_of(self, method)
         rate = getattr(getattr(self.request, "principal", None), "rate_per_minute", None)
         own = (limit("key", rate),) if rate is not None and not self.is_unlimited else ()
         return [each() for each in (*of_method, *own)]

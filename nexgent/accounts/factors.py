@@ -170,7 +170,7 @@ def passkey_add(user: User, *, name: str, credential: dict[str, Any]) -> list[st
     except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as problem:
         raise wrong() from problem
     with transaction.atomic():
-        webauthn.WebAuthn.add(user, name.strip()[:NAME_MAX] or "Passkey", credential)
+        webauthn.WebAuthn.add(user, name.replace("\x00", "").strip()[:NAME_MAX] or "Passkey", credential)
         codes = _first_codes(user)
     letters.notice(user, "A passkey was added to your account.")
     return codes

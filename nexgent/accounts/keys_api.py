@@ -46,8 +46,9 @@ class KeyPatch(LimitsBody):
 class RotateBody(Body):
     grace_seconds: int = Field(
         default=GRACE_SECONDS,
+        ge=0,
+        le=int(keys.GRACE_MAX.total_seconds()),
         description="The old secret stays good for so long.",
-        json_schema_extra={"minimum": 0, "maximum": int(keys.GRACE_MAX.total_seconds())},
     )
 
 

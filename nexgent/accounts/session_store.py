@@ -31,6 +31,10 @@ class SessionStore(DatabaseStore):
     def get_model_class(cls) -> type[AbstractBaseSession]:
         return PageSession
 
+    def _validate_session_key(self, key: str | None) -> bool:
+        """Keys are letters and digits; what a cookie holds besides is not even looked up (a NUL would be an error)."""
+        return bool(key) and super()._validate_session_key(key) and key.isascii() and key.isalnum()
+
     def _get_session_from_db(self) -> Any:
         self.row = super()._get_session_from_db()
         return self.row

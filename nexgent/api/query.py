@@ -49,7 +49,7 @@ def integer(request: Any, name: str, *, least: int = 0, most: int = BIGINT_MAX) 
     value = text(request, name)
     if value is None:
         return None
-    if not (value.isascii() and value.lstrip("-").isdigit() and len(value) < 20):
+    if not (value.isascii() and value.removeprefix("-").isdigit() and len(value) < 20):
         raise InvalidInput({name: "must be an integer"})
     result = int(value)
     if not least <= result <= most:

@@ -6,7 +6,7 @@ lone surrogates) is refused here, so that no endpoint has to think of it.
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import orjson
@@ -39,7 +39,10 @@ def _exact(value: Any) -> orjson.Fragment:
 
 
 def _fraction(text: str) -> Decimal | int:
-    value = Decimal(text)
+    try:
+        value = Decimal(text)
+    except InvalidOperation as problem:  # an exponent beyond what even Decimal holds
+        raise ValueError("a number is too large or too small") from problem
     if abs(value.adjusted()) > MAGNITUDE_MAX:
         raise ValueError("a number is too large or too small")
     # 5.0 is the whole number 5, as in JSON Schema.

@@ -105,7 +105,10 @@ def _of_session(scope: dict[str, Any]) -> Credential | None:
 
 def _same_origin(headers: dict[bytes, bytes]) -> bool:
     # A browser sends Origin with every handshake, and the cookie with handshakes of foreign pages too.
-    origin = urlsplit(headers.get(b"origin", b"").decode("latin1"))
+    try:
+        origin = urlsplit(headers.get(b"origin", b"").decode("latin1"))
+    except ValueError:
+        return False
     host = headers.get(b"host", b"").decode("latin1")
     if not origin.netloc or origin.scheme not in ("http", "https"):
         return False

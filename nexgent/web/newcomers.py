@@ -17,7 +17,7 @@ from nexgent.web.access import principal_of, sign_in_url
 from nexgent.web.proof import limited, said
 
 _RESET, _INVITE = "_reset", "_invite"
-"""In the session: the secret of the link that was opened, so that it leaves the address."""
+"""In the session: the secret of the link that was opened, so that it leaves the address. Wrong ones make none."""
 
 
 @never_cache
@@ -55,10 +55,10 @@ def register(request: Any) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invitation(request: Any, secret: str = "") -> HttpResponse:
     """An invitation's link: the secret goes into the session, then one accepts, signs in or registers."""
-    if secret:
-        request.session[_INVITE] = secret[:200]
+    if secret and registration.invitation_of(secret) is not None:
+        request.session[_INVITE] = secret
         return redirect("invitation")
-    kept = request.session.get(_INVITE, "")
+    kept = "" if secret else request.session.get(_INVITE, "")
     found = registration.invitation_of(kept) if kept else None
     principal = principal_of(request)
     context: dict[str, Any] = {
@@ -98,10 +98,10 @@ def reset(request: Any) -> HttpResponse:
 @limited("reset-use", 5)
 def reset_use(request: Any, secret: str = "") -> HttpResponse:
     """The mailed link: the secret goes into the session, then a new password is chosen."""
-    if secret:
-        request.session[_RESET] = secret[:200]
+    if secret and recovery.is_good(secret):
+        request.session[_RESET] = secret
         return redirect("reset_use")
-    kept = request.session.get(_RESET, "")
+    kept = "" if secret else request.session.get(_RESET, "")
     if not recovery.is_good(kept):
         return render(request, "account/reset_use.html", {"is_good": False}, status=404)
     context: dict[str, Any] = {"is_good": True}
