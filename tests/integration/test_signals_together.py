@@ -16,6 +16,7 @@ from signals import services as signals
 from signals.models import Signal, Verdict
 from tests.trader import Trader, new_mint
 from trading.books import check
+from trading.engine import way
 from trading.models import Order, State
 from wallets import selectors as wallets
 
@@ -97,6 +98,19 @@ def test_an_agent_whose_protections_look_back_meets_one_signal_a_transaction(tap
 
     assert [is_bought for is_bought, _ in answers(trader)] == [True, True, True]
     assert transactions() == 3
+
+
+def test_an_agent_that_is_paused_after_its_verdict_buys_nothing(tape, monkeypatch):
+    trader = Trader(tape, config=ONE_SOL)
+    for mint in tokens(2):
+        accept(trader, mint)
+    monkeypatch.setattr(way, "give", lambda: trader.switch(entries_simulation=False))
+
+    assert fanout.drain() == 2
+
+    assert answers(trader) == [(False, ["automated_trading_paused"])] * 2
+    trader.price("0.001")
+    assert trader.buy("1").state == State.FILLED
 
 
 def test_a_sell_waits_for_the_buys_before_it(tape):

@@ -36,6 +36,8 @@ class Candidate:
     wallet_id: UUID | None
     wallet_kind: str | None
     epoch: int
+    entries_on: bool
+    """The switch of the agent's mode, as it is under the lock: an agent paused since its verdict buys nothing."""
     free_lamports: int
     open_positions: int = 0
     exposure_lamports: int = 0
@@ -62,7 +64,7 @@ class Candidate:
 
 _CANDIDATES = """
 SELECT a.id, a.workspace_id, a.mode, a.profile, a.config_id, w.id, w.kind, coalesce(w.epoch, 1),
-       coalesce(c.balance - c.held, 0)
+       CASE WHEN a.mode = 'live' THEN a.entries_live ELSE a.entries_simulation END, coalesce(c.balance - c.held, 0)
 FROM agents_agent a
 LEFT JOIN agents_assignment s ON s.agent_id = a.id AND s.mode = a.mode AND s.ended_at IS NULL
 LEFT JOIN wallets_wallet w ON w.id = s.wallet_id

@@ -59,6 +59,11 @@ class Trigger:
     """The key whose spend limit counts these entries; set only when it has one."""
     token_facts: token_gate.TokenFacts = field(default_factory=token_gate.TokenFacts)
 
+    @property
+    def is_of_person(self) -> bool:
+        """Whether a person asked: the switch of entries stops signals only."""
+        return bool(self.key_text)
+
 
 @dataclass(frozen=True, slots=True)
 class Wish:
@@ -214,6 +219,8 @@ def _plan(
     now: datetime,
 ) -> _Planned:
     """One agent's order, checked and sized; raises the Refusal that keeps it from one."""
+    if not candidate.entries_on and not trigger.is_of_person:
+        raise Refusal("AUTOMATED_TRADING_PAUSED", "Automated trading is paused.")
     reason = candidate.pause(trigger.mint) or pauses.check(
         candidate.agent_id, trigger.mint, policy.protections, now=now
     )
