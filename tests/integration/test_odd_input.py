@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from nexgent.accounts.models import PageSession, TokenSession, User
+from nexgent.events import auth
 from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -111,3 +112,10 @@ def test_addresses_of_one_ipv6_network_share_an_account_s_attempts() -> None:
     elsewhere = Api(address="2001:db8:1:2::1").post("/api/v1/auth/login", body).status_code
 
     assert (statuses, elsewhere) == ([401, 401, 401, 401, 423], 401)
+
+
+@pytest.mark.parametrize("origin", [b"http://[", b"null", b"", b"http://elsewhere.example"])
+def test_an_origin_that_is_not_ours_opens_no_socket_with_a_cookie(origin) -> None:
+    headers = [(b"host", b"localhost"), (b"origin", origin), (b"cookie", b"nexgent_session=abcdefghijklmnop")]
+
+    assert auth.of_scope({"query_string": b"", "headers": headers}) is None
