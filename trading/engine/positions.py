@@ -44,6 +44,8 @@ STATE_FIELDS = (
 def state_of(position: Position) -> PositionState:
     """The rules' view of a row, with the extremes of its watermark."""
     mark = position.watermark
+    # Row and watermark know each other: a ring that only the garbage collector would find, thousands a minute.
+    mark._state.fields_cache.pop("position", None)
     return PositionState(
         peak=mark.peak,
         stop_percent=mark.stop_percent,
