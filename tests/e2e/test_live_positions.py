@@ -191,6 +191,6 @@ def test_a_wrong_password_says_so(market: System, open_page: NewPage, watch: Wat
     page.goto("/")
     page.get_by_label("E-mail").fill("nobody@example.com")
     page.get_by_label("Password").fill("wrong")
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("The e-mail or the password is wrong.")
     watch.problems = [text for text in watch.problems if "401" not in text]
