@@ -5,9 +5,9 @@ import weakref
 
 import pytest
 
+from tests.trader import Trader, tape_clock
 from trading.engine import positions
 from trading.models import Position
-from tests.trader import Trader, tape_clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
