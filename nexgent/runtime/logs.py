@@ -101,6 +101,9 @@ def configure(*, level: str, form: str, process: str, secrets: Sequence[str] = (
     logging.captureWarnings(True)
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel("DEBUG" if level == "DEBUG" else quiet)
+    logging.getLogger("django.template").setLevel(
+        "INFO"
+    )  # below it, a name that is missing repeats the whole page's facts
 
 
 def _readable(_logger: WrappedLogger, _method: str, event: EventDict) -> str:

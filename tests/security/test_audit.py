@@ -128,10 +128,11 @@ def test_roles_grants_and_members_are_on_record(api, owner):
     assert api.put(f"{base}/grants", {"agentIds": None}).status_code == 200
     assert api.delete(base).status_code == 204
 
-    role, limited, lifted, ended = entries("membership")[-4:]
+    role, limited, lifted, ended, own = entries("membership")[-5:]
     assert (role.before, role.after) == ({"role": "trader"}, {"role": "auditor"})
     assert (limited.after, lifted.after) == ({"is_limited": True}, {"is_limited": False})
     assert (ended.action, ended.actor) == ("deleted", "owner@example.com")
+    assert (own.action, own.actor) == ("created", "owner@example.com")  # a workspace of their own, having no other
     assert [entry.action for entry in entries("grant")] == ["created", "deleted"]
     assert entries("grant")[0].workspace_id == workspace
 
