@@ -101,9 +101,8 @@ def configure(*, level: str, form: str, process: str, secrets: Sequence[str] = (
     logging.captureWarnings(True)
     for name, quiet in _QUIET.items():
         logging.getLogger(name).setLevel("DEBUG" if level == "DEBUG" else quiet)
-    logging.getLogger("django.template").setLevel(
-        "INFO"
-    )  # below it, a name that is missing repeats the whole page's facts
+    # Below it, a name that a template misses repeats all facts of the page.
+    logging.getLogger("django.template").setLevel("INFO")
 
 
 def _readable(_logger: WrappedLogger, _method: str, event: EventDict) -> str:
