@@ -11,8 +11,6 @@ from nexgent.accounts.principals import Principal
 from nexgent.errors import Refusal
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-_READ = {"transactions": Role.AUDITOR}
-"""Least role to read what a scope opens, where that is more than a viewer: the ledger."""
 _ALL_AGENTS = frozenset({"signals"})
 """Scopes whose writes reach every agent of the workspace: not for members who are limited to some."""
 
