@@ -63,19 +63,21 @@ def _array_type(field: Any) -> str:
 
 def insert(
     model: type[models.Model], names: tuple[str, ...], rows: Sequence[Sequence[Any]], *, conflict: str = ""
-) -> None:
+) -> list[Any]:
     """Insert `rows` (each in the order of the field names `names`) in one statement.
 
-    JSON columns take Python values, enums their integers. `conflict` is an optional `ON CONFLICT ...` clause.
+    JSON columns take Python values, enums their integers. `conflict` is an optional `ON CONFLICT ...` clause; what it
+    names with `RETURNING` is the answer.
     """
     if not rows:
-        return
+        return []
     sql, json_at = _statement(model, names, conflict)
     columns = [
         [None if v is None else json.dumps(v) for v in column] if i in json_at else list(column)
         for i, column in enumerate(zip(*rows, strict=True))
     ]
-    execute(sql, columns).close()
+    with execute(sql, columns) as cursor:
+        return cursor.fetchall() if cursor.description else []
 
 
 def execute(

@@ -11,7 +11,7 @@ from prices.records import PriceTick
 from trading.rules import vector
 
 CAPACITY = 1_024
-ANSWERS_MAX = 256
+ANSWERS_MAX = 64
 
 
 def seconds(at: datetime) -> float:

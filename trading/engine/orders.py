@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from django.db import connection
-
 from nexgent.errors import Refusal
 from nexgent.events import bell
 from nexgent.ids import key_uuid, uuid7
@@ -161,11 +159,7 @@ def plan(intents: Sequence[Intent], *, at: datetime) -> list[UUID]:
     Returns the ids of the orders that exist now because of this call.
     """
     rows = sorted((_row(intent, at) for intent in intents), key=lambda row: row[1])
-    insert(Order, _COLUMNS, rows, conflict="ON CONFLICT DO NOTHING")
-    ids = [row[0] for row in rows]
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT id FROM trading_order WHERE id = ANY(%s)", [ids])
-        planned = [row[0] for row in cursor.fetchall()]
+    planned = [row[0] for row in insert(Order, _COLUMNS, rows, conflict="ON CONFLICT DO NOTHING RETURNING id")]
     if any(isinstance(intent.command, Sell) for intent in intents):
         bell.task(EXITS_DRAIN[0], queue=EXITS_DRAIN[1])
     if any(isinstance(intent.command, Buy) for intent in intents):
