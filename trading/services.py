@@ -30,7 +30,7 @@ POLL_SECONDS = 0.02
 
 
 def manual_key(principal: str, idempotency_key: str | None) -> str:
-    """The text key of a person's order: the same key of the same principal is the same order."""
+    """The text key of a person's order: the same key of the same principal in its workspace is the same order."""
     return f"manual:{principal}:{idempotency_key or uuid4()}"
 
 

@@ -1,6 +1,7 @@
 """`Idempotency-Key`: the same request twice is one action and one answer, for 24 hours.
 
-Scope is principal and route. Two forms, because an action either is one transaction or waits for one:
+Scope is the route and the principal in its workspace. Two forms, because an action either is one transaction or waits
+for one:
 
 * `once` keeps key and answer in the transaction of the action itself: a refusal or a crash leaves neither.
 * `claim`/`settle` bracket an action that must commit before it can be awaited (an order). The action itself has to be
@@ -132,7 +133,7 @@ def sweep(*, now: datetime, batch: int = 5_000) -> int:
 
 def _reserve(request: Any, key: str, *, claimed_until: datetime | None) -> int:
     now = clock.now()
-    principal, route = request.principal.name, f"{request.method} {request.path_info}"[:120]
+    principal, route = request.principal.name_in_workspace, f"{request.method} {request.path_info}"[:120]
     values = {
         "name": f"{principal}|{route}|{key}",
         "principal": principal,

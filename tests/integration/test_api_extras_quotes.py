@@ -199,3 +199,14 @@ def test_quotes_are_for_traders_of_the_workspace():
     Membership.objects.filter(user=User.objects.get(email="trader@example.com")).update(role=Role.VIEWER)
     assert quote(api, agent).status_code == 403
     assert quote(signed_in("third@example.com"), "x").status_code == 400
+
+
+def test_quotes_are_limited_like_buys_and_count_with_them():
+    api, agent = trader()
+    tick("0.001")
+
+    first = quote(api, agent, positionSize="1")
+    bought = api.post("/api/v1/trades/execute", {})
+
+    assert (first.headers["RateLimit-Limit"], first.headers["RateLimit-Remaining"]) == ("60", "59")
+    assert (bought.headers["RateLimit-Limit"], bought.headers["RateLimit-Remaining"]) == ("60", "58")

@@ -1,5 +1,6 @@
 """Health, and an installation that nobody owns yet."""
 
+import re
 from io import StringIO
 
 import psycopg
@@ -9,9 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from nexgent.accounts.models import Membership, Role, User
+from nexgent.ids import uuid7
 from nexgent.runtime import health
 from nexgent.runtime.environment import Environment
 from nexgent.runtime.middleware import AdministratorRequired
+from trading.engine import recovery
 
 
 def always(_request=None):
@@ -192,3 +195,13 @@ def test_a_second_administrator_is_refused_and_the_first_unchanged():
     call_command("create_admin", email="other@example.org", if_none=True)
 
     assert User.objects.values().get() == before
+
+
+@pytest.mark.django_db
+def test_the_engine_tells_its_time_as_the_rest_of_the_api_does(client, root):
+    recovery.beat(uuid7(), watched=3)
+
+    engine = client.get(root).json()["services"]["engine"]
+
+    assert engine["watched"] == 3
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", engine["at"])

@@ -95,11 +95,11 @@ def closed_each(
     batch = None if given is None else str(key_uuid(f"{request.method} {request.path_info}|{given}"))
     forget = True
     try:
-        positions = _positions(selected, request.principal.name, batch)
+        positions = _positions(selected, request.principal.name_in_workspace, batch)
         if is_empty_missing and not positions:
             raise NotFound("position")
         forget = False
-        response = _answer(_closed(positions, request.principal.name, batch, percent))
+        response = _answer(_closed(positions, request.principal.name_in_workspace, batch, percent))
     except Exception:
         if claimed is not None:
             idempotency.release(claimed, forget=forget)

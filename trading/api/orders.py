@@ -158,7 +158,7 @@ def _planned(request: Request, key: str | None) -> UUID | None:
     """The order that an earlier try with the same key planned."""
     if key is None:
         return None
-    wanted = key_uuid(services.manual_key(request.principal.name, key))
+    wanted = key_uuid(services.manual_key(request.principal.name_in_workspace, key))
     return Order.objects.filter(key=wanted).values_list("id", flat=True).first()
 
 

@@ -14,6 +14,7 @@ from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.api.bodies import Body, DecimalValue, Trimmed, UuidValue, read
 from nexgent.api.openapi import describe
+from nexgent.api.throttling import ORDERS
 from nexgent.api.wire import stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound
 from prices import services as prices
@@ -42,6 +43,7 @@ class Quote(Endpoint):
     """A question: no order, no hold, no event. A token nobody asked for before is made known to the feeds."""
 
     scopes = {"POST": "trade"}
+    throttles = {"POST": (ORDERS,)}
 
     @describe(
         "quote",

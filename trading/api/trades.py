@@ -108,7 +108,7 @@ class Execute(Endpoint):
                 mint=body.token_address,
                 symbol=body.token_symbol or "",
                 lamports=None if body.position_size is None else money.lamports(body.position_size),
-                principal=principal.name,
+                principal=principal.name_in_workspace,
                 idempotency_key=key,
                 signal_id=body.signal_id,
             )
@@ -158,7 +158,7 @@ class Close(Endpoint):
                 percent=body.percent,
                 units=units,
                 reason="manual",
-                principal=request.principal.name,
+                principal=request.principal.name_in_workspace,
                 idempotency_key=key,
             )
 

@@ -11,6 +11,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from nexgent.api.wire import stamp
+
 SILENCE_SECONDS = 5
 LOCK_CLASS = 0x6E657867  # "nexg"; with the owner's last 28 bits the lock of one engine
 _OWNER_BITS = 0xFFFFFFF
@@ -60,5 +62,5 @@ def report() -> dict[str, Any]:
         "isWatching": bool(is_alive),
         "watched": watched,
         "openPositions": open_positions,
-        "at": seen.isoformat(),
+        "at": stamp(seen),
     }
