@@ -11,7 +11,7 @@ import pytest
 from nexgent.accounts import services
 from signals.models import Signal
 from tests.integration.api_client import sign_up
-from tests.integration.ws_support import own_valkey, web_server
+from tests.servers import own_valkey, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

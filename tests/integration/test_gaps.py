@@ -61,16 +61,16 @@ GAPS: dict[int, tuple[str, ...]] = {
     ),
     # Tickets, any number of tabs, revocation closes the socket.
     11: (
-        "integration/test_ws_agent.py::test_a_ticket_opens_one_socket_of_its_agent_and_stands_beside_others",
-        "integration/test_ws_limits.py::test_a_refresh_token_opens_nothing",
-        "integration/test_ws_limits.py::test_a_logged_out_token_opens_nothing_and_closes_what_it_opened",
-        "integration/test_ws_agent.py::test_a_newcomer_closes_the_older_token_socket_and_stays",
+        "streams/test_ws_agent.py::test_a_ticket_opens_one_socket_of_its_agent_and_stands_beside_others",
+        "streams/test_ws_limits.py::test_a_refresh_token_opens_nothing",
+        "streams/test_ws_limits.py::test_a_logged_out_token_opens_nothing_and_closes_what_it_opened",
+        "streams/test_ws_agent.py::test_a_newcomer_closes_the_older_token_socket_and_stays",
     ),
     # Logging out ends the session.
     12: (
         "integration/test_auth_tokens.py::test_logout_ends_access_and_refresh",
         "integration/test_auth_tokens.py::test_a_changed_password_ends_every_session",
-        "integration/test_ws_ui.py::test_logging_out_closes_the_page_of_that_session_only",
+        "streams/test_ws_ui.py::test_logging_out_closes_the_page_of_that_session_only",
         "e2e/test_live_positions.py::test_the_theme_is_remembered_and_signing_out_ends_the_page",
     ),
     # Keys: least privilege, an end, limits.
@@ -90,7 +90,7 @@ GAPS: dict[int, tuple[str, ...]] = {
     15: (
         "contract/test_contract.py::test_every_promised_status_has_a_case",
         "contract/test_contract.py::test_every_route_of_the_product_is_in_the_table_and_the_other_way_round",
-        "integration/test_ws_agent.py::test_events_arrive_in_order_with_their_numbers",
+        "streams/test_ws_agent.py::test_events_arrive_in_order_with_their_numbers",
         "e2e/test_live_positions.py::test_a_signal_is_a_row_a_tick_moves_it_and_the_stop_removes_it_in_both_tabs",
     ),
 }

@@ -15,7 +15,7 @@ from nexgent.events.models import Alarm
 from tests.fakes.jupiter import FakeJupiter
 from tests.fakes.loopback import Fault, Raw
 from tests.integration.test_takeover import SOL_USD, bought, until, worker
-from tests.integration.ws_support import own_valkey
+from tests.servers import own_valkey
 from tests.trader import new_mint
 from trading.books import check
 from trading.engine import recovery

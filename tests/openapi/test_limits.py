@@ -11,7 +11,7 @@ from nexgent.api import throttling
 from nexgent.api.throttling import Portions, limit
 from signals.models import Signal
 from tests.integration.api_client import Api, sign_up, signed_in
-from tests.integration.ws_support import own_valkey, web_server
+from tests.servers import own_valkey, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,15 +1,10 @@
 """What a fuzzed caller owns: an agent with funds, a position, a closed trade, signals, a key; and the server to ask."""
 
-import os
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from django.db import connection
@@ -22,57 +17,25 @@ from prices import services as prices
 from prices.records import PriceTick
 from signals.models import Signal
 from tests.integration.api_client import Api, sign_up
-from tests.integration.ws_support import own_valkey
 from tests.openapi.fuzzing import World
+from tests.servers import own_valkey, web_server
 from tests.trader import new_mint
 from trading.engine import leases
 from trading.engine.executor import execute
 from trading.models import Order, Position, Side
 from wallets.models import Entry, Wallet
 
-ROOT = Path(__file__).resolve().parents[2]
-START_SECONDS = 30
 PRICE_SECONDS = 3
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @contextmanager
 def unlimited_server() -> Iterator[str]:
     """The web server of `tests.openapi.server` on the test database; gives its base address."""
-    port = _free_port()
-    base, _, query = os.environ["DATABASE_URL"].partition("?")
-    address = base.rpartition("/")[0] + "/" + connection.settings_dict["NAME"] + ("?" + query if query else "")
-    with own_valkey() as valkey:
-        environment = {
-            **os.environ,
-            "DATABASE_URL": address,
-            "REDIS_URL": valkey.redis_url,
-            "NEXGENT_PROCESS": "web",
-            "LOG_LEVEL": "ERROR",
-        }
-        words = [sys.executable, "-m", "tests.openapi.server", str(port)]
-        process = subprocess.Popen(words, cwd=ROOT, env=environment)
-        try:
-            _wait_for(port, process)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(10)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the web server did not start")
+    with (
+        own_valkey() as valkey,
+        web_server(valkey.redis_url, program="tests.openapi.server", more={"LOG_LEVEL": "ERROR"}) as started,
+    ):
+        yield f"http://127.0.0.1:{started.port}"
 
 
 def settle() -> None:

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tests.integration.ws_support import own_valkey, web_server
+from tests.servers import own_valkey, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

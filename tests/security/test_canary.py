@@ -21,8 +21,8 @@ from nexgent.accounts.models import AuditEntry, User
 from nexgent.api import document, throttling
 from nexgent.runtime import logs, metrics
 from tests.integration.api_client import sign_up
-from tests.integration.ws_support import own_valkey, web_server
 from tests.security.people import browser_of, workspace_of
+from tests.servers import own_valkey, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 KINDS = 11

@@ -2,36 +2,17 @@
 
 import os
 import signal
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
 
-import httpx
 import pytest
 
-from nexgent.runtime.embedded import EmbeddedServers
-from tests.integration.ws_support import ROOT, web_server
+from tests.outages.readiness import asked, migrate, until
 
 CAUSE_SECONDS, BACK_SECONDS = 2.5, 10.0
 STRANGER = {"X-API-Key": "nex_" + "0" * 36}
 AWAY_SECONDS = float(os.environ.get("AWAY_SECONDS", "8"))
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def servers():
-    with tempfile.TemporaryDirectory(prefix="nexgent-outage-") as directory:
-        Path(directory).chmod(0o711)
-        servers = EmbeddedServers(Path(directory) / "data")
-        servers.start_postgres(durable=False)
-        servers.start_valkey()
-        try:
-            yield servers
-        finally:
-            servers.stop()
 
 
 def checks(client):
@@ -42,25 +23,10 @@ def checks(client):
     return answer.json()["checks"], time.monotonic() - begun
 
 
-def until(client, wanted, seconds):
-    begun = time.monotonic()
-    while True:
-        found, _ = checks(client)
-        if all(found[name] is value for name, value in wanted.items()):
-            return time.monotonic() - begun
-        assert time.monotonic() - begun < seconds, found
-        time.sleep(0.1)
-
-
-def test_readiness_names_a_missing_postgresql_at_once_and_is_green_soon_after(servers):
-    own = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run(migrate, cwd=ROOT, env=os.environ | own, check=True)
-    with (
-        web_server(servers.redis_url, more=own) as started,
-        httpx.Client(base_url=f"http://127.0.0.1:{started.port}", timeout=30) as client,
-    ):
-        until(client, {"database": True, "migrations": True, "redis": True}, 20)
+def test_readiness_names_a_missing_postgresql_at_once_and_is_green_soon_after(servers, addresses):
+    migrate(addresses)
+    with asked(addresses) as client:
+        until(client, {"database": True, "migrations": True, "redis": True}, seconds=20)
 
         postgres = servers.processes["postgres"]
         postgres.send_signal(signal.SIGINT)
@@ -74,7 +40,7 @@ def test_readiness_names_a_missing_postgresql_at_once_and_is_green_soon_after(se
 
         servers.spawn_postgres(durable=False)
         servers.wait_for_postgres()
-        back = until(client, {"database": True, "migrations": True}, BACK_SECONDS + 20)
+        back = until(client, {"database": True, "migrations": True}, seconds=BACK_SECONDS + 20)
         after = {client.get("/api/v1/auth/me", headers=STRANGER).status_code for _ in range(10)}
 
     print(

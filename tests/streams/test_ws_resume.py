@@ -7,20 +7,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from nexgent.events import bell
-from tests.integration.sse_client import listen
-from tests.integration.ws_support import (
-    Someone,
-    WebServer,
-    do,
-    happen,
-    large,
-    open_socket,
-    own_valkey,
-    receive,
-    someone,
-    web_server,
-)
+from nexgent.runtime.embedded import EmbeddedServers
+from tests.servers import WebServer, web_server
+from tests.streams.sockets import Someone, do, happen, large, open_socket, receive, someone
+from tests.streams.sse_client import listen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CUTS = 50
@@ -29,21 +19,14 @@ Next = Callable[[], Awaitable[int]]
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with own_valkey() as servers:
-        yield servers.redis_url
+def limits() -> dict[str, float]:
+    return {"REPLAY_MAX": 100_000}
 
 
 @pytest.fixture(scope="module")
-def servers(django_db_setup: None, valkey: str) -> Iterator[list[WebServer]]:
-    with web_server(valkey, REPLAY_MAX=100_000) as one, web_server(valkey, REPLAY_MAX=100_000) as two:
-        yield [one, two]
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: str, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
+def servers(server: WebServer, valkey: EmbeddedServers, limits: dict[str, float]) -> Iterator[list[WebServer]]:
+    with web_server(valkey.redis_url, **limits) as second:
+        yield [server, second]
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator
 
 import orjson
 import pytest
@@ -13,20 +12,8 @@ from nexgent.accounts import tokens
 from nexgent.events import bell
 from nexgent.events.channels import PRICES
 from nexgent.runtime.embedded import EmbeddedServers
-from tests.integration.ws_support import (
-    Someone,
-    WebServer,
-    closed,
-    do,
-    happen,
-    large,
-    open_socket,
-    opened,
-    own_valkey,
-    receive,
-    someone,
-    web_server,
-)
+from tests.servers import WebServer
+from tests.streams.sockets import Someone, closed, do, happen, large, open_socket, opened, receive, someone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINT = "So11111111111111111111111111111111111111112"
@@ -34,14 +21,8 @@ OTHER = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[EmbeddedServers]:
-    with own_valkey() as servers:
-        yield servers
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None, valkey: EmbeddedServers) -> Iterator[WebServer]:
-    limits = {
+def limits() -> dict[str, float]:
+    return {
         "HEAL_SECONDS": 0.25,
         "PING_SECONDS": 1,
         "PONG_SECONDS": 0.5,
@@ -49,19 +30,6 @@ def server(django_db_setup: None, valkey: EmbeddedServers) -> Iterator[WebServer
         "BEHIND_SECONDS": 1.5,
         "RECHECK_SECONDS": 1,
     }
-    with web_server(valkey.redis_url, **limits) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: EmbeddedServers, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey.redis_url
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
-
-
-@pytest.fixture
-def who() -> Someone:
-    return someone()
 
 
 def hold(who: Someone, *mints: str) -> None:

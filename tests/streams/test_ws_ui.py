@@ -2,63 +2,23 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.utils.module_loading import import_string
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from nexgent.events import bell, control
-from tests.integration.ws_support import (
-    Someone,
-    WebServer,
-    closed,
-    do,
-    happen,
-    open_socket,
-    opened,
-    own_valkey,
-    someone,
-    web_server,
-)
+from tests.servers import WebServer
+from tests.streams.sockets import Someone, closed, do, happen, open_socket, opened, sign_in, someone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with own_valkey() as servers:
-        yield servers.redis_url
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None, valkey: str) -> Iterator[WebServer]:
-    with web_server(valkey, more={"WS_QUERY_TOKEN": "off"}) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: str, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    monkeypatch.setattr(settings, "REDIS_URL", valkey)
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
-
-
-@pytest.fixture
-def who() -> Someone:
-    return someone()
-
-
-def sign_in(who: Someone) -> str:
-    store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")()
-    store[SESSION_KEY] = str(who.user.pk)
-    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    store[HASH_SESSION_KEY] = who.user.get_session_auth_hash()
-    store.create()
-    return str(store.session_key)
+def environment() -> dict[str, str]:
+    return {"WS_QUERY_TOKEN": "off"}
 
 
 OPENING_SECONDS = 0.4

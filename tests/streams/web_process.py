@@ -1,4 +1,4 @@
-"""A real web server process for the socket tests: `python -m tests.integration.ws_server PORT`.
+"""A real web server process for tests: `python -m tests.streams.web_process PORT`.
 
 Its snapshot provider stands in for the domain apps: an agent is visible in its own workspace, its held mints are in
 Valkey, its only position is what the last event said.

@@ -1,97 +1,26 @@
-"""Support of the socket tests: a web server process, an own Valkey, a user with an agent, and a client."""
+"""Clients of the socket and stream tests: a signed-in person with an agent, what happens to it, what a client reads."""
 
 import asyncio
-import os
-import socket
-import subprocess
-import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import orjson
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.db import connection
+from django.utils.module_loading import import_string
 from websockets.asyncio.client import ClientConnection, connect
 
 from agents.models import Agent
 from nexgent.accounts import tokens
 from nexgent.accounts.models import Membership, User, Workspace
 from nexgent.events.services import NewEvent, append
-from nexgent.runtime.embedded import EmbeddedServers
+from tests.servers import WebServer
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
-ROOT = Path(__file__).resolve().parents[2]
-
-
-@dataclass
-class WebServer:
-    port: int
-    process: subprocess.Popen[bytes]
-
-    def url(self, path: str) -> str:
-        return f"ws://127.0.0.1:{self.port}{path}"
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-@contextmanager
-def own_valkey() -> Iterator[EmbeddedServers]:
-    """A Valkey that a test may stop and start."""
-    with tempfile.TemporaryDirectory(prefix="nexgent-ws-") as directory:
-        Path(directory).chmod(0o711)
-        servers = EmbeddedServers(Path(directory))
-        servers.start_valkey()
-        try:
-            yield servers
-        finally:
-            servers.stop()
-
-
-@contextmanager
-def web_server(redis_url: str, *, more: dict[str, str] | None = None, **limits: float) -> Iterator[WebServer]:
-    """A daphne process on loopback, on the test database."""
-    port = free_port()
-    base, _, name = os.environ["DATABASE_URL"].partition("?")
-    address = base.rpartition("/")[0] + "/" + connection.settings_dict["NAME"] + ("?" + name if name else "")
-    environment = {
-        **os.environ,
-        **{f"LIMIT_{name}": str(value) for name, value in limits.items()},
-        "DATABASE_URL": address,
-        "REDIS_URL": redis_url,
-        "NEXGENT_PROCESS": "web",
-        **(more or {}),
-        "DJANGO_SETTINGS_MODULE": "nexgent.settings",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.integration.ws_server", str(port)], cwd=ROOT, env=environment
-    )
-    try:
-        _wait_for(port, process)
-        yield WebServer(port, process)
-    finally:
-        process.terminate()
-        process.wait(10)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 20
-    while time.monotonic() < end and process.poll() is None:
-        with socket.socket() as one:
-            if one.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise RuntimeError("the web server did not start")
 
 
 @dataclass(frozen=True)
@@ -113,6 +42,16 @@ def someone() -> Someone:
     Membership.objects.create(workspace=workspace, user=user)
     agent = Agent.objects.create(workspace=workspace, user=user, name="One", created_at=AT, updated_at=AT)
     return Someone(user, agent, tokens.open_session(user, remember_me=False, rotate=False).access)
+
+
+def sign_in(who: Someone) -> str:
+    """A session of a browser; returns what its cookie says."""
+    store = import_string(f"{settings.SESSION_ENGINE}.SessionStore")()
+    store[SESSION_KEY] = str(who.user.pk)
+    store[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
+    store[HASH_SESSION_KEY] = who.user.get_session_auth_hash()
+    store.create()
+    return str(store.session_key)
 
 
 def happen(stream_id: uuid.UUID, *, count: int = 1, kind: str = "note", **payload: Any) -> None:

@@ -5,7 +5,6 @@ import json
 import logging
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,45 +14,11 @@ from nexgent.accounts import services, tokens
 from nexgent.events import bell
 from nexgent.runtime import logs
 from nexgent.runtime import server as runtime_server
-from tests.integration.ws_support import (
-    Someone,
-    WebServer,
-    closed,
-    do,
-    happen,
-    open_socket,
-    opened,
-    own_valkey,
-    receive,
-    someone,
-    web_server,
-)
+from tests.servers import WebServer
+from tests.streams.sockets import Someone, closed, do, happen, open_socket, opened, receive, someone
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PASSWORD = "Correct-Horse-9-Battery"
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with own_valkey() as servers:
-        yield servers.redis_url
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None, valkey: str) -> Iterator[WebServer]:
-    with web_server(valkey) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: str, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
-
-
-@pytest.fixture
-def who() -> Someone:
-    return someone()
 
 
 def post(server: WebServer, path: str, body: dict[str, Any], **headers: str) -> tuple[int, dict[str, Any]]:

@@ -1,41 +1,25 @@
 """Each dependency away in turn under a real web process: readiness names it, and is green within 10 s of its return.
 
-PostgreSQL itself is in `tests/integration/test_outage_postgres.py`.
+PostgreSQL itself is in `test_outage_postgres.py`.
 """
 
 import os
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 from contextlib import contextmanager
-from pathlib import Path
 
-import httpx
 import psycopg
 import pytest
 
-from nexgent.runtime.embedded import EmbeddedServers, die_with_parent
-from tests.integration.ws_support import ROOT, web_server
+from nexgent.runtime.embedded import die_with_parent
+from tests.outages.readiness import asked, migrate, until
+from tests.servers import ROOT
 
 BACK_SECONDS = 10.0
 ALL = {"database": True, "migrations": True, "redis": True, "recovery": True}
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def servers():
-    with tempfile.TemporaryDirectory(prefix="nexgent-ready-") as directory:
-        Path(directory).chmod(0o711)
-        servers = EmbeddedServers(Path(directory) / "data")
-        servers.start_postgres(durable=False)
-        servers.start_valkey()
-        try:
-            yield servers
-        finally:
-            servers.stop()
 
 
 @contextmanager
@@ -56,32 +40,14 @@ def worker(queue, environment):
         process.wait(15)
 
 
-def until(client, wanted, *, seconds, path="/api/v1/health/ready", part="checks"):
-    """Seconds until the answer says what is wanted."""
-    begun = time.monotonic()
-    while True:
-        answer = client.get(path)
-        assert answer.status_code in (200, 503)
-        found = answer.json()[part]
-        if all(found[name] == value for name, value in wanted.items()):
-            return time.monotonic() - begun
-        assert time.monotonic() - begun < seconds, found
-        time.sleep(0.1)
-
-
-def test_each_dependency_that_is_away_is_named_and_its_return_is_seen(servers, capsys):
-    environment = {**os.environ, "DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
-    migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
-    subprocess.run([*migrate, "signals", "0003"], cwd=ROOT, env=environment, check=True)
+def test_each_dependency_that_is_away_is_named_and_its_return_is_seen(servers, addresses, capsys):
+    environment = {**os.environ, **addresses}
+    migrate(addresses, "signals", "0003")
     back = {}
-    own = {name: environment[name] for name in ("DATABASE_URL", "REDIS_URL")}
-    with (
-        web_server(servers.redis_url, more=own) as started,
-        httpx.Client(base_url=f"http://127.0.0.1:{started.port}", timeout=30) as client,
-    ):
+    with asked(addresses) as client:
         # migrations missing
         until(client, {"database": True, "migrations": False, "redis": True, "recovery": False}, seconds=20)
-        subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
+        migrate(addresses)
         back["migrations"] = until(client, {"migrations": True, "recovery": False}, seconds=BACK_SECONDS)
 
         # the engine that watches open positions: readiness; a worker: health

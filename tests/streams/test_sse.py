@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import orjson
@@ -12,21 +11,10 @@ from agents.models import Agent
 from nexgent.accounts import services, tokens
 from nexgent.events import bell, control
 from nexgent.events.channels import PRICES
-from tests.integration.sse_client import Stream, listen
-from tests.integration.test_ws_ui import sign_in
-from tests.integration.ws_support import (
-    AT,
-    Someone,
-    WebServer,
-    do,
-    happen,
-    large,
-    open_socket,
-    opened,
-    own_valkey,
-    someone,
-    web_server,
-)
+from nexgent.runtime.embedded import EmbeddedServers
+from tests.servers import WebServer, web_server
+from tests.streams.sockets import AT, Someone, do, happen, large, open_socket, opened, sign_in, someone
+from tests.streams.sse_client import Stream, listen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINT = "So11111111111111111111111111111111111111112"
@@ -36,27 +24,8 @@ POSITIONS, TRADES, PORTFOLIO, SIGNALS = (
 
 
 @pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with own_valkey() as servers:
-        yield servers.redis_url
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None, valkey: str) -> Iterator[WebServer]:
-    limits = {"HEARTBEAT_SECONDS": 1, "RECHECK_SECONDS": 1, "BEHIND_SECONDS": 1.5, "HEAL_SECONDS": 0.25}
-    with web_server(valkey, **limits) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: str, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
-
-
-@pytest.fixture
-def who() -> Someone:
-    return someone()
+def limits() -> dict[str, float]:
+    return {"HEARTBEAT_SECONDS": 1, "RECHECK_SECONDS": 1, "BEHIND_SECONDS": 1.5, "HEAL_SECONDS": 0.25}
 
 
 def of(path: str, who: Someone) -> str:
@@ -241,10 +210,10 @@ async def test_an_expired_token_ends_the_stream(server: WebServer, who: Someone,
 
 
 async def test_streams_and_sockets_of_a_principal_are_counted_together_over_all_processes(
-    server: WebServer, who: Someone, valkey: str
+    server: WebServer, who: Someone, valkey: EmbeddedServers
 ) -> None:
     path = f"/ws?agentId={who.agent.id}"
-    with web_server(valkey) as other:
+    with web_server(valkey.redis_url) as other:
         sockets = [await open_socket(other, path, subprotocols=["bearer", who.token]) for _ in range(10)]
         for client in sockets:
             await opened(client)

@@ -2,7 +2,6 @@
 
 import asyncio
 import uuid
-from collections.abc import Iterator
 
 import pytest
 from websockets.exceptions import InvalidStatus
@@ -11,45 +10,11 @@ from nexgent.accounts import tokens
 from nexgent.accounts.principals import Principal
 from nexgent.events import bell, control, tickets
 from nexgent.events.models import Stream
-from tests.integration.ws_support import (
-    Someone,
-    WebServer,
-    closed,
-    do,
-    happen,
-    large,
-    open_socket,
-    opened,
-    own_valkey,
-    receive,
-    someone,
-    web_server,
-)
+from nexgent.runtime.embedded import EmbeddedServers
+from tests.servers import WebServer, web_server
+from tests.streams.sockets import Someone, closed, do, happen, large, open_socket, opened, receive, someone
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(scope="module")
-def valkey() -> Iterator[str]:
-    with own_valkey() as servers:
-        yield servers.redis_url
-
-
-@pytest.fixture(scope="module")
-def server(django_db_setup: None, django_db_blocker: pytest.FixtureRequest, valkey: str) -> Iterator[WebServer]:
-    with web_server(valkey) as started:
-        yield started
-
-
-@pytest.fixture(autouse=True)
-def same_valkey(valkey: str, settings, monkeypatch) -> None:  # type: ignore[no-untyped-def]
-    settings.REDIS_URL = valkey
-    monkeypatch.setattr(bell, "_sender", bell._Sender())
-
-
-@pytest.fixture
-def who() -> Someone:
-    return someone()
 
 
 async def test_a_connection_begins_with_connected_and_the_snapshot_with_its_number(
@@ -141,8 +106,10 @@ async def test_a_newcomer_closes_the_older_token_socket_and_stays(server: WebSer
             assert (await receive(second))["seq"] == 1
 
 
-async def test_a_newcomer_on_another_process_closes_the_older_one(server: WebServer, who: Someone, valkey: str) -> None:
-    with web_server(valkey) as other:
+async def test_a_newcomer_on_another_process_closes_the_older_one(
+    server: WebServer, who: Someone, valkey: EmbeddedServers
+) -> None:
+    with web_server(valkey.redis_url) as other:
         async with open_socket(server, who.path()) as first:
             await opened(first)
             async with open_socket(other, who.path()) as second:
