@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from nexgent import clock
@@ -19,6 +20,7 @@ from tests.venues import outside
 from trading import live
 from trading.books import check
 from trading.engine import drains, executor, hands, leases, locks
+from trading.engine import market as markets
 from trading.engine.drains import Drain
 from trading.engine.watch import Engine
 from trading.engine.work import Result
@@ -106,6 +108,62 @@ def test_a_bad_order_spoils_no_other_of_its_set(tape, drain, monkeypatch):
     drain.drain()
     until(lambda: sold() == 6)
     assert check().problems == ()
+
+
+def test_submissions_take_their_rows_in_the_order_of_the_ids(tape):
+    outside()
+    stops(tape, 2)
+    claimed = leases.take(Side.SELL, most=100, at=clock.now())
+    works = executor.begin(executor.market_of([one.order_id for one in claimed]), leases.OWNER, is_patient=False).works
+    for work in works:
+        executor.ask(work)
+    first, second = sorted(work.order.id for work in works)
+    Order.objects.filter(id=first).update(ordinal=F("ordinal"))  # its row now lies behind the other's
+    done = []
+
+    def submit():
+        with connection.cursor() as cursor:
+            cursor.execute("SET enable_nestloop = off")  # the plan that visits rows as they lie
+        done.extend(executor.submitted(works, leases.OWNER))
+        connection.close()
+
+    thread = threading.Thread(target=submit)
+    with transaction.atomic():
+        locks.orders([first])
+        thread.start()
+        until(waits_for_a_lock)
+        assert list(Order.objects.filter(id=second).select_for_update(skip_locked=True, no_key=True)) != []
+    thread.join()
+
+    assert len(done) == 2
+
+
+def waits_for_a_lock():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0
+
+
+def test_a_market_that_cannot_be_read_keeps_only_its_own_orders_waiting(tape, drain, monkeypatch):
+    outside()
+    bad = stops(tape, 4)[1]
+    read = markets.read
+
+    def fails_for_one(mints, **options):
+        if bad.mint in mints:
+            raise ValueError("this one")
+        return read(mints, **options)
+
+    monkeypatch.setattr(drains, "read", fails_for_one)
+    monkeypatch.setattr(markets, "read", fails_for_one)
+    assert drain.drain() == 4
+    until(lambda: not drain.in_hand)
+
+    assert sold() == 3
+    assert drain.failures == {"ValueError": 1}
+    assert Alarm.objects.get(code="ORDER_STUCK", cleared_at=None).subject == str(
+        Order.objects.get(position_id=bad.position.id, side=Side.SELL).id
+    )
 
 
 def test_a_wallet_that_somebody_holds_keeps_no_other_order_waiting(tape, drain):

@@ -12,6 +12,7 @@ from prices.models import Token
 from prices.records import PriceTick
 from signals.models import Verdict
 from tests.trader import Trader
+from trading import lifecycle
 from trading import services as trading
 from trading.models import Position, ProtectionLock, Purpose, Side, State
 
@@ -215,6 +216,23 @@ def test_the_daily_loss_pauses_until_midnight(tape):
     trader.price("0.001")
     assert code_of(trader) == "PROTECTION_ACTIVE"
     trader.wait(2)
+    trader.price("0.001")
+
+    assert trader.buy("1").state == State.FILLED
+
+
+@pytest.mark.parametrize(
+    "protection",
+    [
+        {"cooldown": {"minutes": 10}},
+        {"dailyLoss": {"sol": 0.4}},
+        {"stopLossGuard": {"trades": 1, "lookbackMinutes": 60, "pauseMinutes": 30, "perToken": False}},
+    ],
+)
+def test_protections_count_nothing_of_an_epoch_that_ended(tape, protection):
+    trader = stopped(tape, config={"protections": protection})
+    lifecycle.wallet_reset(agent_id=trader.agent.id, wallet_id=trader.wallet.id, author="me")
+    trader.fund("10")
     trader.price("0.001")
 
     assert trader.buy("1").state == State.FILLED

@@ -44,6 +44,8 @@ class Drain:
         self._stopping = threading.Event()
         self._is_full = False
         """The last claim left orders for want of room: what ends makes some, and nobody rings for them again."""
+        self._is_told = False
+        """That markets could not be read for an unexpected reason: told once, until they can."""
         self._wake = threading.Event()
         self._rung_at = time.monotonic()
         self._timer = threading.Thread(target=self._tick, name=f"{side.label}-timer", daemon=True)
@@ -95,14 +97,20 @@ class Drain:
             reach("order_claimed")
         return claimed
 
-    @staticmethod
-    def _markets(claimed: Sequence[Claimed]) -> dict[str, MarketFacts]:
+    def _markets(self, claimed: Sequence[Claimed]) -> dict[str, MarketFacts]:
         """The markets of all claimed orders at once; when they cannot be read, each order asks for itself."""
         try:
-            return read(sorted({one.mint for one in claimed}), now=clock.now())
+            found = read(sorted({one.mint for one in claimed}), now=clock.now())
         except DatabaseError as problem:
             log.warning("markets not read: %s", problem)
             return {}
+        except Exception:  # of one token, say: alone it fails its own orders only
+            if not self._is_told:
+                log.exception("markets not read; each order asks for itself")
+            self._is_told = True
+            return {}
+        self._is_told = False
+        return found
 
     def _on_room(self) -> None:
         if self._is_full:

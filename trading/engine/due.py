@@ -1,6 +1,9 @@
 """Whether a claimed order is still what should be done: decided again under its locks, on the tick it rests on."""
 
-from nexgent import clock
+from collections.abc import Sequence
+from uuid import UUID
+
+from nexgent import clock, rows
 from trading.engine import booking, orders, succession
 from trading.engine.dca import size_dca
 from trading.engine.market import MarketFacts
@@ -26,6 +29,23 @@ def is_due(order: Order, position: Position, market: MarketFacts, aftermath: Aft
         _sell_what_is_left(order, position)
         return True
     return _is_true(order, position, aftermath)
+
+
+_PAUSED = """
+SELECT o.id FROM trading_order o JOIN agents_agent a ON a.id = o.agent_id JOIN wallets_wallet w ON w.id = o.wallet_id
+WHERE o.id = ANY(%b::uuid[]) AND NOT CASE WHEN w.kind = 'live' THEN a.entries_live ELSE a.entries_simulation END
+"""
+
+
+def paused(entries: Sequence[Order]) -> set[UUID]:
+    """Of locked entry orders, those of signals whose agent was paused before anything was submitted. A person's own
+    order is not stopped by the switch; what may have been submitted is resolved.
+    """
+    asked = [order.id for order in entries if order.signal_id is not None and order.state != State.SUBMITTED]
+    if not asked:
+        return set()
+    with rows.execute(_PAUSED, [asked]) as cursor:
+        return {row[0] for row in cursor.fetchall()}
 
 
 def _sell_what_is_left(order: Order, position: Position) -> None:

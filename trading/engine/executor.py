@@ -81,8 +81,11 @@ def begin(markets: Mapping[UUID, MarketFacts], owner: UUID, *, is_patient: bool)
     begun, aftermath = Begun(left=left), Aftermath()
     filled: list[Work] = []
     taking_time: list[Work] = []
+    paused = due.paused([order for order, position in pairs if position is None])
     for order, position in pairs:
         try:
+            if order.id in paused:
+                raise Refusal("AUTOMATED_TRADING_PAUSED", "Automated trading is paused.")
             work = _begun(order, position, markets[order.id], aftermath)
         except Refusal as refusal:
             settlement.refuse(order, position, refusal, aftermath)
@@ -128,16 +131,20 @@ def submitted(works: Sequence[Work], owner: UUID) -> list[Work]:
 
 
 _SUBMITTED = ("id", "state", "quote", "amount", "plan", "stages", "lands_at")
+_STILL_OURS = """
+AND changed.id IN (SELECT id FROM trading_order WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
+AND changed.lease_owner = %s AND changed.state IN (0, 1) RETURNING changed.id
+"""
 
 
 def _submitted(works: Sequence[Work], owner: UUID) -> list[Work]:
-    """One conditional statement: whoever waited for a row looks at it again."""
+    """One conditional statement that locks in the order of the ids: whoever waited for a row looks at it again."""
     if not works:
         return []
     now = clock.now()
     changes = {work.order.id: _submission(work, now) for work in sorted(works, key=lambda work: work.order.id)}
-    where = "AND changed.lease_owner = %s AND changed.state IN (0, 1) RETURNING changed.id"
-    with rows.update(Order, _SUBMITTED, list(changes.values()), where=where, parameters=[owner]) as cursor:
+    given = list(changes.values())
+    with rows.update(Order, _SUBMITTED, given, where=_STILL_OURS, parameters=[list(changes), owner]) as cursor:
         ours = {row[0] for row in cursor.fetchall()}
     for work in works:
         for name, value in zip(_SUBMITTED, changes[work.order.id], strict=True):

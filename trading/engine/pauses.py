@@ -1,7 +1,8 @@
 """Protections at work: which locks hold for an agent now, kept as rows that a person can lift.
 
 The rules name a lock by (kind, mint, start), so that evaluating again finds the same row, and a lifted one stays
-lifted.
+lifted. What they look at is of the current epoch of the wallets: a reset begins a new count. A pause that holds already
+stays until its end, or until a person lifts it.
 """
 
 from collections.abc import Sequence
@@ -72,13 +73,14 @@ def _record(agent_id: UUID, locks: list[rules.Lock]) -> None:
 
 
 def _history(agent_id: UUID, protections: Protections, now: datetime) -> rules.History:
-    closed = Position.objects.filter(agent_id=agent_id, closed_at__gt=now - _lookback(protections), closed_at__lte=now)
-    trades = [
-        rules.PastTrade(mint=mint, closed_at=at, profit_lamports=profit, cost_lamports=cost, close_reason=reason)
-        for mint, at, profit, cost, reason in closed.values_list(
-            "token_id", "closed_at", "realised_lamports", "invested_lamports", "close_reason"
-        )
-    ]
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSED, {"agent": agent_id, "since": now - _lookback(protections), "now": now})
+        trades = [
+            rules.PastTrade(
+                mint=mint, closed_at=at, profit_lamports=int(profit), cost_lamports=int(cost), close_reason=reason
+            )
+            for mint, at, profit, cost, reason in cursor.fetchall()
+        ]
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     open_cost = Position.objects.filter(agent_id=agent_id, closed_at=None).aggregate(cost=Sum("cost_lamports"))["cost"]
     return rules.History(
@@ -89,14 +91,25 @@ def _history(agent_id: UUID, protections: Protections, now: datetime) -> rules.H
     )
 
 
+_CLOSED = """
+SELECT p.mint, p.closed_at, p.realised_lamports, p.invested_lamports, p.close_reason
+FROM trading_position p
+JOIN wallets_wallet w ON w.id = p.wallet_id
+JOIN wallets_entry e ON e.order_id = p.opened_by_id AND e.epoch = w.epoch
+WHERE p.agent_id = %(agent)s AND p.closed_at > %(since)s AND p.closed_at <= %(now)s
+"""
 _REALISED = """
 SELECT coalesce(sum(lamports), 0) FROM (
     SELECT f.realised_lamports AS lamports FROM trading_fill f JOIN trading_order o ON o.id = f.order_id
+    JOIN wallets_wallet w ON w.id = o.wallet_id
+    JOIN wallets_entry e ON e.order_id = o.id AND e.epoch = w.epoch
     WHERE o.agent_id = %(agent)s AND o.side = 1 AND f.at >= %(since)s
     UNION ALL
     SELECT p.realised_lamports - coalesce((SELECT sum(f.realised_lamports) FROM trading_fill f
         JOIN trading_order o ON o.id = f.order_id WHERE o.position_id = p.id AND o.side = 1), 0)
     FROM trading_position p
+    JOIN wallets_wallet w ON w.id = p.wallet_id
+    JOIN wallets_entry e ON e.order_id = p.opened_by_id AND e.epoch = w.epoch
     WHERE p.agent_id = %(agent)s AND p.closed_at >= %(since)s AND p.close_reason = 'write_off'
 ) AS today
 """
