@@ -26,7 +26,7 @@ from nexgent.api.openapi import Param, describe, integer, uuid
 from nexgent.api.shapes import Shape
 from nexgent.api.throttling import limit
 from nexgent.errors import InvalidInput
-from nexgent.events import auth, limits, sse, tickets
+from nexgent.events import auth, limits, sse, tickets, topics
 
 TICKETS_PER_MINUTE = 60
 STREAMS_PER_MINUTE = 120
@@ -88,7 +88,7 @@ class Stream(Endpoint):
 
     def open(self, request: Request) -> HttpResponse:
         """The stream, or for HEAD its headers."""
-        topic, principal = sse.TOPICS[self.topic], request.principal
+        topic, principal = topics.TOPICS[self.topic], request.principal
         agent_id = query.uuid_param(request, "agentId", required=False) if topic.is_of_agents else None
         since = query.integer(request, "since")
         place = request.headers.get("Last-Event-ID", "").strip() or ("" if since is None else str(since))
@@ -110,7 +110,7 @@ class Stream(Endpoint):
 
 class Positions(Stream):
     topic = "positions"
-    scopes = {"GET": sse.TOPICS["positions"].scope}
+    scopes = {"GET": topics.TOPICS["positions"].scope}
 
     @describe("streamPositions", "Open positions, their changes and prices", query=_OF_AGENTS, **_STREAM)
     def get(self, request: Request) -> HttpResponse:
@@ -119,7 +119,7 @@ class Positions(Stream):
 
 class Trades(Stream):
     topic = "trades"
-    scopes = {"GET": sse.TOPICS["trades"].scope}
+    scopes = {"GET": topics.TOPICS["trades"].scope}
 
     @describe("streamTrades", "Fills, and orders that ended without one", query=_OF_AGENTS, **_STREAM)
     def get(self, request: Request) -> HttpResponse:
@@ -128,7 +128,7 @@ class Trades(Stream):
 
 class Portfolio(Stream):
     topic = "portfolio"
-    scopes = {"GET": sse.TOPICS["portfolio"].scope}
+    scopes = {"GET": topics.TOPICS["portfolio"].scope}
 
     @describe("streamPortfolio", "All that happens to agents, and prices", query=_OF_AGENTS, **_STREAM)
     def get(self, request: Request) -> HttpResponse:
@@ -137,7 +137,7 @@ class Portfolio(Stream):
 
 class Signals(Stream):
     topic = "signals"
-    scopes = {"GET": sse.TOPICS["signals"].scope}
+    scopes = {"GET": topics.TOPICS["signals"].scope}
 
     @describe("streamSignals", "Signals of the workspace, new, revised and hidden", query=(_SINCE,), **_STREAM)
     def get(self, request: Request) -> HttpResponse:

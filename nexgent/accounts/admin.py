@@ -1,5 +1,7 @@
 """Admin of accounts. A person is made and changed through services; secrets are never shown, history is read-only."""
 
+from typing import Any
+
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib import admin
@@ -21,6 +23,7 @@ from nexgent.accounts.models import (
     Workspace,
 )
 from nexgent.api.read_only_admin import ReadOnly
+from nexgent.events import control
 
 # Second factors are looked at here, never made: allauth's own page would show and take their secrets.
 admin.site.unregister([Authenticator, EmailAddress])
@@ -55,6 +58,12 @@ class UserAdmin(ModelAdmin):
     readonly_fields = ("id", "email", "last_login", "created_at")
     filter_horizontal = ("groups", "user_permissions")
     inlines = (Memberships,)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        """Who may not go on as before loses open sockets and streams at once."""
+        super().save_model(request, obj, form, change)
+        if {"must_change_password", "is_active"} & set(form.changed_data):
+            control.sign_out(obj.pk)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

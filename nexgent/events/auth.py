@@ -46,18 +46,31 @@ class Credential:
 
 def of_scope(scope: dict[str, Any]) -> Credential | None:
     """The credential of a handshake; None when there is none or it is not good. Queries the database."""
-    query = parse_qs(scope.get("query_string", b"").decode("latin1"))
-    subprotocols = scope.get("subprotocols") or []
     try:
-        if "ticket" in query:
-            return _of_ticket(query["ticket"][0])
-        if "token" in query:
-            return _of_token(query["token"][0], way="token") if settings.WS_QUERY_TOKEN else None
-        if len(subprotocols) == 2 and subprotocols[0] == BEARER:
-            return _of_token(subprotocols[1], way="bearer")
-        return _of_session(scope)
+        credential = _of_handshake(scope)
+        if credential is not None:
+            admit(credential.principal)
     except Refusal:
         return None
+    return credential
+
+
+def admit(principal: Any) -> None:
+    """Raises `Refusal` PASSWORD_CHANGE_REQUIRED for a person whose first password is still to be changed."""
+    if principal.kind == "user" and principal.user.must_change_password:
+        raise Refusal("PASSWORD_CHANGE_REQUIRED", "Change the first password before anything else.")
+
+
+def _of_handshake(scope: dict[str, Any]) -> Credential | None:
+    query = parse_qs(scope.get("query_string", b"").decode("latin1"))
+    subprotocols = scope.get("subprotocols") or []
+    if "ticket" in query:
+        return _of_ticket(query["ticket"][0])
+    if "token" in query:
+        return _of_token(query["token"][0], way="token") if settings.WS_QUERY_TOKEN else None
+    if len(subprotocols) == 2 and subprotocols[0] == BEARER:
+        return _of_token(subprotocols[1], way="bearer")
+    return _of_session(scope)
 
 
 def _of_ticket(ticket: str) -> Credential:

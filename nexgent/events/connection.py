@@ -5,11 +5,12 @@ import time
 from collections import deque
 from uuid import UUID
 
+import orjson
 from django.db import Error as DatabaseError
 
 from nexgent import clock
 from nexgent.errors import Refusal
-from nexgent.events import limits, registry
+from nexgent.events import auth, limits, registry
 from nexgent.events.auth import Credential
 from nexgent.events.outlet import Outlet
 from nexgent.events.records import message, sse
@@ -37,14 +38,14 @@ class Connection:
         self._recheck: asyncio.Task[None] | None = None
         self._messages: deque[float] = deque()
 
-    def end(self, reason: str) -> None:
-        """Tell why, then close as the reference does when a credential is not good."""
-        self.outlet.push(self.told(reason))
+    def end(self, reason: str, *, code: str = "") -> None:
+        """Tell why, with the code that REST has for it, then close as the reference does when a credential is not good."""
+        self.outlet.push(self.told({"message": reason, "code": code} if code else {"message": reason}))
         self.outlet.close(1008, reason)
 
-    def told(self, reason: str) -> str:
+    def told(self, why: dict[str, str]) -> str:
         """The last message, which says why."""
-        return message("error", {"message": reason})
+        return message("error", why)
 
     def heard(self) -> None:
         """The client answered or asked: it is alive."""
@@ -76,11 +77,15 @@ class Connection:
     async def _ask_again(self) -> None:
         try:
             principal = await in_thread(self.credential.again)
+            auth.admit(principal)
             for agent_id in self.agent_ids:
                 if not await in_thread(registry.agent_visible, principal, agent_id):
                     self.end("Agent not found")
-        except Refusal:
-            self.end("Signed out")
+        except Refusal as refusal:
+            if refusal.code == "PASSWORD_CHANGE_REQUIRED":
+                self.end(refusal.message, code=refusal.code)
+            else:
+                self.end("Signed out")
         except DatabaseError:
             pass  # asked again in a minute: an outage ends nobody's connection
         finally:
@@ -110,8 +115,8 @@ class AgentConnection(Connection):
 class StreamConnection(Connection):
     """A stream of server-sent events; a comment now and then keeps proxies from ending it."""
 
-    def told(self, reason: str) -> str:
-        return sse("error", f'{{"message":"{reason}"}}')
+    def told(self, why: dict[str, str]) -> str:
+        return sse("error", orjson.dumps(why).decode())
 
     def beat(self, now: float) -> None:
         if now - self.beaten_at >= limits.HEARTBEAT_SECONDS:

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import Error as DatabaseError
 
 from nexgent.events import limits, registry, selectors
-from nexgent.events.connection import Connection
+from nexgent.events.connection import Connection, StreamConnection
 from nexgent.events.price_board import PriceBoard
 from nexgent.events.records import Record, prices
 from nexgent.events.seats import Seats
@@ -280,11 +280,13 @@ def current() -> Hub:
 
 
 def state() -> dict[str, int | bool]:
-    """For health: connections, followed streams and seats of this process, and whether the subscription stands."""
+    """For health: connections (those of server-sent events also by themselves), followed streams and seats of this
+    process, and whether the subscription stands."""
     if _hub is None:
-        return {"connections": 0, "streams": 0, "seats": 0, "subscribed": True}
+        return {"connections": 0, "sse": 0, "streams": 0, "seats": 0, "subscribed": True}
     return {
         "connections": len(_hub.connections),
+        "sse": sum(isinstance(connection, StreamConnection) for connection in _hub.connections),
         "streams": len(_hub.logs),
         "seats": len(_hub.seats),
         "subscribed": _hub.subscription.is_connected,

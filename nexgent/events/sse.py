@@ -2,15 +2,14 @@
 
 A request is authenticated like any other; its answer is then handed to the hub and occupies neither a thread nor a
 database connection. Opening and resuming are those of the sockets. `Last-Event-ID` is the number of the one stream
-that is followed, or `<stream>:<number>,…` where there are several; an event of another topic moves it on unseen, so
-that numbers have no gaps.
+that is followed, or `<stream>:<number>,…` where there are several; an event of another topic, or one that the caller's
+key may not see, moves it on unseen, so that numbers have no gaps.
 """
 
 import asyncio
 import base64
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -22,13 +21,14 @@ from nexgent.api.errors import body_of
 from nexgent.api.rendering import dumps
 from nexgent.api.wire import stamp
 from nexgent.errors import InvalidInput, status_of
-from nexgent.events import hub, registry, selectors
+from nexgent.events import hub, selectors
 from nexgent.events.auth import Credential
 from nexgent.events.connection import StreamConnection
 from nexgent.events.outlet import Outlet
 from nexgent.events.records import Record, message, sse, sse_place
 from nexgent.events.streams import Follower, Form
 from nexgent.events.threads import in_thread
+from nexgent.events.topics import Topic, View
 from nexgent.events.transport import Send, StreamWire
 
 logger = logging.getLogger(__name__)
@@ -37,33 +37,6 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 _FULL = ("TOO_MANY_CONNECTIONS", "Too many open connections. Close one, or try again later.")
 _RETRY_MS = 1000
 _AGENTS_CHANGED = frozenset({"agent_created", "agent_archived"})
-
-
-@dataclass(frozen=True, slots=True)
-class Topic:
-    """What one kind of stream carries: which events, prices of held tokens or not, and the opening's data."""
-
-    scope: str  # of an API key
-    wants: Callable[[Record], bool]
-    snapshot: Callable[[UUID], dict[str, Any]]
-    has_prices: bool = False
-    is_of_agents: bool = True  # else of the workspace
-
-
-def _is_trade(record: Record) -> bool:
-    return record.type == "order_update" or (record.type == "position_update" and "orderId" in record.payload)
-
-
-def _nothing(_: UUID) -> dict[str, Any]:
-    return {}
-
-
-TOPICS = {
-    "positions": Topic("positions", lambda r: r.type == "position_update", registry.snapshot, has_prices=True),
-    "trades": Topic("transactions", _is_trade, _nothing),
-    "portfolio": Topic("balances", lambda _: True, registry.snapshot, has_prices=True),
-    "signals": Topic("signals", lambda r: r.type.startswith("signal"), _nothing, is_of_agents=False),
-}
 
 
 class EventStream(StreamingHttpResponse):
@@ -119,6 +92,7 @@ class _Session:
         self.connection = connection
         self.outlet = connection.outlet
         self.topic = stream.topic
+        self.view = View(stream.topic, connection.credential.principal)
         self.workspace_id = stream.workspace_id
         self.streams = stream.streams
         self.places = dict(stream.places)
@@ -133,7 +107,7 @@ class _Session:
             if self.workspace_id is not None:
                 await self._watch_agents(self.workspace_id)
             for stream_id in self.streams:
-                form = Form(self._event, _price_event if self.topic.has_prices else None)
+                form = Form(self._event, _price_event if self.view.has_prices else None)
                 follower = Follower(stream_id, self.outlet, partial(self._reopen, stream_id), form)
                 follower.reopen = partial(self._reopen, follower)
                 live.follow(self.connection, follower)
@@ -148,8 +122,8 @@ class _Session:
             selectors.opening,
             stream_id,
             since=since,
-            snapshot=self.topic.snapshot,
-            has_prices=self.topic.has_prices,
+            snapshot=self.view.snapshot,
+            has_prices=self.view.has_prices,
         )
         if opening.snapshot is not None:
             self.places[stream_id] = opening.seq
@@ -181,10 +155,8 @@ class _Session:
 
     def _event(self, record: Record) -> str:
         self.places[record.stream_id] = record.seq
-        if not self.topic.wants(record):
-            return sse_place(self._place())
-        frame = record.agent_frame if self.topic.is_of_agents else record.frame
-        return sse(record.type, frame, place=self._place())
+        frame = self.view.frame(record)
+        return sse_place(self._place()) if frame is None else sse(record.type, frame, place=self._place())
 
     def _place(self) -> str:
         if self.is_single:

@@ -29,7 +29,7 @@ def valkey() -> Iterator[Metric]:
 
 
 def processes(client: redis.Redis) -> Iterator[Metric]:
-    """Processes that are alive, their memory, the web's sockets."""
+    """Processes that are alive, their memory, the web's sockets and streams."""
     alive = presence.alive(client)
     number = GaugeMetricFamily("nexgent_processes", "Processes that are alive.", labels=["process"])
     memory = GaugeMetricFamily("nexgent_resident_bytes", "Memory of all processes of a kind.", labels=["process"])
@@ -37,8 +37,10 @@ def processes(client: redis.Redis) -> Iterator[Metric]:
         found = alive.get(kind, [])
         number.add_metric([kind], len(found))
         memory.add_metric([kind], sum(process.get("memory", 0) for process in found))
-    sockets = sum(int(process.get("sockets", 0)) for process in alive.get("web", []))
+    web = alive.get("web", [])
+    sockets, streams = (sum(int(process.get(name, 0)) for process in web) for name in ("sockets", "sse"))
     yield from (number, memory, GaugeMetricFamily("nexgent_sockets", "Open WebSockets.", value=sockets))
+    yield GaugeMetricFamily("nexgent_sse_streams", "Open streams of server-sent events.", value=streams)
     about: dict[str, Any] = client.info()  # type: ignore[assignment]
     yield GaugeMetricFamily("nexgent_valkey_clients", "Connections to Valkey.", value=about["connected_clients"])
     yield GaugeMetricFamily("nexgent_valkey_bytes", "Memory that Valkey uses.", value=about["used_memory"])

@@ -334,3 +334,17 @@ def test_sweeping_takes_page_sessions_past_their_end():
 
     assert sessions.sweep(now=clock.now()) == PageSession.objects.count() + 1
     assert tokens.sweep(now=clock.now()) == 0
+
+
+@pytest.mark.parametrize(("box", "value"), [("must_change_password", "on"), ("is_active", "")])
+def test_an_administrator_who_asks_for_a_new_password_or_locks_somebody_out_ends_their_sockets(told, box, value):
+    user = sign_up("locked@example.com", PASSWORD, is_superuser=False)
+    sign_up("admin@example.com", PASSWORD)
+    User.objects.filter(email="admin@example.com").update(is_staff=True)
+    form = {"email": "locked@example.com", "is_active": "on", box: value}
+    rows = {"memberships-TOTAL_FORMS": "0", "memberships-INITIAL_FORMS": "0"}
+
+    page = browser("admin@example.com").post(f"/admin/accounts/user/{user.pk}/change/", {**form, **rows})
+
+    assert page.status_code == 302
+    assert {"kind": "sign_out", "userId": str(user.pk)} in told

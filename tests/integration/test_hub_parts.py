@@ -9,7 +9,8 @@ from typing import Any, cast
 import pytest
 
 from nexgent.errors import InvalidInput
-from nexgent.events import limits
+from nexgent.events import hub, limits
+from nexgent.events.connection import AgentConnection, StreamConnection
 from nexgent.events.outlet import Outlet
 from nexgent.events.price_board import PriceBoard
 from nexgent.events.records import Record
@@ -197,3 +198,14 @@ def test_a_place_of_several_streams_is_read_back_and_strangers_are_left_out() ->
 def test_a_place_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(InvalidInput):
         places_of(text, [ONE], is_single=True)
+
+
+def test_a_process_tells_its_streams_from_its_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
+    outlet, credential = SimpleNamespace(), SimpleNamespace(user_id=ONE, way="bearer")
+    socket = AgentConnection(cast(Any, outlet), cast(Any, credential), agent_id=STREAM)
+    streams = [StreamConnection(cast(Any, outlet), cast(Any, credential)) for _ in range(2)]
+    subscription = SimpleNamespace(is_connected=True)
+    live = SimpleNamespace(connections={socket, *streams}, logs={}, seats=(), subscription=subscription)
+    assert hub.state()["sse"] == 0
+    monkeypatch.setattr(hub, "_hub", live)
+    assert hub.state() == {"connections": 3, "sse": 2, "streams": 0, "seats": 0, "subscribed": True}

@@ -223,14 +223,15 @@ def test_the_oldest_message_of_a_queue_has_an_age(valkey):
     assert ages["exits"] == 0
 
 
-def test_sockets_and_memory_are_summed_over_processes(valkey):
+def test_sockets_streams_and_memory_are_summed_over_processes(valkey):
     for pid in (1, 2):
-        text = f'{{"kind": "web", "pid": {pid}, "sockets": 3, "memory": 1000}}'
+        text = f'{{"kind": "web", "pid": {pid}, "sockets": 3, "sse": {pid}, "memory": 1000}}'
         valkey.set(f"{presence.PREFIX}web:test:{pid}", text, ex=5)
 
     families = {family.name: family.samples for family in metrics_valkey.processes(valkey)}
 
     assert families["nexgent_sockets"][0].value == 6
+    assert families["nexgent_sse_streams"][0].value == 3
     assert families["nexgent_processes"][0].value == 2
     assert families["nexgent_resident_bytes"][0].value == 2000
     assert presence.resident_bytes() > 10_000_000
