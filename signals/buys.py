@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from uuid import UUID
 
-from django.db import OperationalError, connection
+import psycopg
+from django.db import Error, OperationalError, connection
 
 from nexgent import clock
 from nexgent.accounts import spending
@@ -19,7 +20,7 @@ from nexgent.errors import NotFound
 from prices import selectors as known_prices
 from prices import services as prices
 from prices.records import ENTRY_MAX_AGE
-from signals import eligibility, verdicts
+from signals import eligibility, stuck, verdicts
 from signals.models import Signal
 from trading.engine import entries, market
 from trading.engine.points import reach
@@ -27,6 +28,9 @@ from trading.engine.points import reach
 THREADS = 3
 MARKET_SECONDS = 1.0
 """Longer than that what was read of a market is not used for the next transaction."""
+
+_PASSING = (Error, psycopg.Error, OSError)
+"""Problems that may pass, with a database or a wire behind them: the signal is tried again. Any other comes again."""
 
 _Markets = Mapping[str, market.MarketFacts]
 _pool = ThreadPoolExecutor(THREADS, thread_name_prefix="fanout")
@@ -173,17 +177,32 @@ class _Run:
             connection.close()
 
     def _take(self, step: _Step) -> None:
-        """Enter on some signals in one transaction; when that fails each has one of its own."""
+        """Enter on some signals in one transaction; when that fails each has one of its own, and then each agent."""
+        is_of_signal = True
         try:
-            entries.enter_chunk([self._wish(signal, ids) for signal, ids in step], journal=verdicts.JOURNAL)
+            wishes = [self._wish(signal, ids) for signal, ids in step]
+            is_of_signal = False
+            entries.enter_chunk(wishes, journal=verdicts.JOURNAL)
         except OperationalError:
             raise  # the database is away: nothing else can be answered either
         except Exception as problem:
-            if len(step) == 1:
+            if len(step) > 1:
+                for one in step:
+                    self._take([one])
+            elif is_of_signal:
                 self.problems[step[0][0].id] = problem
-                return
-            for one in step:
-                self._take([one])
+            else:
+                self._one_by_one(*step[0], problem)
+
+    def _one_by_one(self, signal: Signal, agent_ids: frozenset[UUID], problem: Exception) -> None:
+        """Set apart the agent that fails, so that the others of its lane enter."""
+        if len(agent_ids) > 1:
+            for agent_id in sorted(agent_ids):
+                self._take([(signal, frozenset([agent_id]))])
+        elif isinstance(problem, _PASSING):
+            self.problems[signal.id] = problem
+        else:
+            stuck.set_apart(signal, *agent_ids, problem)
 
     def _wish(self, signal: Signal, agent_ids: frozenset[UUID]) -> entries.Wish:
         """Raises NotFound for a token without a row."""

@@ -4,22 +4,28 @@ Configurations come from the database (compiled once per version), switches from
 PostgreSQL can turn an agent on or off.
 """
 
+import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from django.db import Error
+
 from agents import selectors as agent_selectors
 from agents.models import Agent, Mode
 from nexgent import rows
 from prices import selectors as prices
+from signals import stuck
 from signals.models import Signal
 from trading.rules import eligibility
 from trading.rules.eligibility import SignalFacts, TokenMetrics
 from trading.rules.policy import Policy
 
+log = logging.getLogger(__name__)
 NO_CONFIG = "no_config"
 AGENT_ARCHIVED = "agent_archived"
+CONFIG_UNREADABLE = "config_unreadable"
 
 
 class Candidate(NamedTuple):
@@ -50,7 +56,7 @@ def verdicts(signal: Signal, agents: Sequence[Agent | Candidate]) -> dict[UUID, 
 
     At most two queries whatever the number of agents: uncompiled configurations, and token facts when a bound is set.
     """
-    policies = agent_selectors.policies(agent.config_id for agent in agents if agent.config_id is not None)
+    policies, unreadable = _policies(agents)
     needs_metrics = any(eligibility.needs_metrics(policy.signals) for policy in policies.values())
     metrics = token_metrics(signal.token_address) if needs_metrics else None
     facts = SignalFacts(
@@ -61,12 +67,34 @@ def verdicts(signal: Signal, agents: Sequence[Agent | Candidate]) -> dict[UUID, 
         source=signal.source,
     )
     return {
-        agent.id: _reasons(
-            agent, policies.get(agent.config_id) if agent.config_id else None, facts=facts, metrics=metrics
-        )
+        agent.id: (CONFIG_UNREADABLE,)
+        if agent.id in unreadable
+        else _reasons(agent, policies.get(agent.config_id) if agent.config_id else None, facts=facts, metrics=metrics)
         for agent in agents
         if agent.workspace_id == signal.workspace_id
     }
+
+
+def _policies(agents: Sequence[Agent | Candidate]) -> tuple[dict[UUID, Policy], set[UUID]]:
+    """The policies by configuration version, and the agents whose version cannot be read: told, the others go on."""
+    configured = [agent for agent in agents if agent.config_id is not None]
+    try:
+        return agent_selectors.policies(agent.config_id for agent in configured if agent.config_id), set()
+    except Error:
+        raise
+    except Exception as problem:
+        log.warning("configurations are read one by one: %s", problem)
+    policies: dict[UUID, Policy] = {}
+    unreadable: set[UUID] = set()
+    for agent in configured:
+        try:
+            policies |= agent_selectors.policies([agent.config_id] if agent.config_id else [])
+        except Error:
+            raise
+        except Exception as problem:
+            unreadable.add(agent.id)
+            stuck.tell_agent(agent.id, agent.workspace_id, problem)
+    return policies, unreadable
 
 
 def token_metrics(mint: str) -> TokenMetrics | None:

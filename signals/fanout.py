@@ -2,11 +2,11 @@
 
 The signal row is the queue. A drain claims rows by a lease; a verdict exists at most once per (signal, agent), written
 in the transaction that plans the agent's order, so that a drain that dies or runs twice neither loses nor doubles one.
-Buys that wait together are answered together (`buys.py`); a sell waits for the buys before it.
+Buys that wait together are answered together (`buys.py`); a sell waits for the buys before it, also for one of its
+token that another drain has in hand.
 """
 
 import itertools
-import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -16,13 +16,11 @@ from django.db import OperationalError, transaction
 
 from nexgent import clock
 from nexgent.errors import Refusal
-from nexgent.events import alarms
-from signals import buys, eligibility, verdicts
+from signals import buys, eligibility, stuck, verdicts
 from signals.models import Side, Signal
 from trading.engine import entries, locks, sales
 from trading.engine.points import reach
 
-log = logging.getLogger(__name__)
 BATCH = 50
 
 DRAINS_MAX = 2
@@ -106,11 +104,13 @@ def _claimed() -> list[Signal]:
 
 
 def _answered(claimed: Sequence[Signal]) -> int:
-    problems = _answer_all(claimed)
+    early: list[int] = []
+    problems = _answer_all(claimed, early)
     for signal in claimed:
         if signal.id in problems:
-            _tell_stuck(signal, problems[signal.id])
-    return len(claimed) - len(problems)
+            stuck.tell_signal(signal, problems[signal.id])
+    verdicts.postpone(early)
+    return len(claimed) - len(problems) - len(early)
 
 
 def answer(signal: Signal) -> None:
@@ -119,8 +119,9 @@ def answer(signal: Signal) -> None:
         raise problem
 
 
-def _answer_all(waiting: Sequence[Signal]) -> dict[int, Exception]:
-    """Answer signals in the order of their ids; what kept some from it, by their ids.
+def _answer_all(waiting: Sequence[Signal], early: list[int] | None = None) -> dict[int, Exception]:
+    """Answer signals in the order of their ids; what kept some from it, by their ids. Sells that come before the answer
+    to an older buy of their token are put on the list `early` instead, if there is one.
 
     Raises OperationalError when the database is away.
     """
@@ -133,6 +134,9 @@ def _answer_all(waiting: Sequence[Signal]) -> dict[int, Exception]:
         for signal in run:
             leases.keep()
             try:
+                if early is not None and stuck.has_older_buy(signal):
+                    early.append(signal.id)
+                    continue
                 _answer_sell(signal)
             except OperationalError:
                 raise  # the database is away: nothing else can be answered either
@@ -141,21 +145,21 @@ def _answer_all(waiting: Sequence[Signal]) -> dict[int, Exception]:
     return problems
 
 
-def _tell_stuck(signal: Signal, problem: Exception) -> None:
-    log.error("signal not answered", extra={"signal_id": signal.id}, exc_info=problem)
-    detail = {"problem": type(problem).__name__}
-    alarms.raise_alarm(
-        "SIGNAL_STUCK", subject=str(signal.id), detail=detail, workspace_id=signal.workspace_id, at=clock.now()
-    )
-
-
 def _answer_sell(signal: Signal) -> None:
     """Close each agent's position in the token; an agent without one is skipped with that reason."""
     found = eligibility.verdicts(signal, eligibility.candidates(signal))
     reasons = verdicts.with_dry_run(signal, found)
     verdicts.write_skips([(signal.id, reasons)], at=clock.now())
+    problem: Exception | None = None
     for agent_id in sorted(agent_id for agent_id, against in reasons.items() if not against):
-        _sell_for(signal, agent_id)
+        try:
+            _sell_for(signal, agent_id)
+        except OperationalError:
+            raise
+        except Exception as unexpected:  # the others sell; this agent's sale is tried again with the signal
+            problem = unexpected
+    if problem is not None:
+        raise problem
     reach("signal_answered")
     verdicts.finish([signal.id])
 

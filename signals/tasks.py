@@ -3,13 +3,14 @@
 from celery import shared_task
 
 from nexgent import clock
-from signals import fanout, hooks
+from signals import fanout, hooks, stuck
 from signals import momentum as momentum_source
 
 
 @shared_task(name="signals.drain")
 def drain() -> None:
     fanout.drain()
+    stuck.clear_ended(at=clock.now())
 
 
 @shared_task(name="signals.momentum")

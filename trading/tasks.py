@@ -2,7 +2,9 @@
 
 from celery import shared_task
 
+from nexgent import clock
 from trading import maintenance
+from trading.engine import stuck
 from trading.engine.drains import drain_of
 from trading.engine.processes import check_exits
 from trading.models import Side
@@ -31,6 +33,7 @@ def snapshots() -> None:
 
 @shared_task(name="trading.untradable")
 def untradable() -> None:
-    """Mark positions that cannot be traded, and close what agents left behind."""
+    """Mark positions that cannot be traded, close what agents left behind, and end the alarms of what is done."""
     maintenance.mark_untradable()
     maintenance.close_left_behind()
+    stuck.clear_ended(at=clock.now())

@@ -1,0 +1,78 @@
+"""What could not be answered for an unexpected reason: told by an alarm, which ends when it is answered after all.
+
+A signal that cannot be answered waits and is tried again. An agent that cannot be asked on its own, when nothing passes
+by itself about the problem, gets a verdict that says so, so that it holds up neither the signal nor the others.
+"""
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from django.db import connection
+
+from nexgent import clock
+from nexgent.events import alarms
+from signals import verdicts
+from signals.models import Signal
+
+log = logging.getLogger(__name__)
+INTERNAL_ERROR = "internal_error"
+
+# Ended: the signal is answered or hidden; the agent entered again since, or is archived.
+_ENDED = """
+SELECT a.code, a.subject FROM events_alarm a JOIN signals_signal s ON s.id = a.subject::bigint
+WHERE a.code = 'SIGNAL_STUCK' AND a.cleared_at IS NULL AND (s.drained_at IS NOT NULL OR s.hidden_at IS NOT NULL)
+UNION ALL
+SELECT a.code, a.subject FROM events_alarm a JOIN agents_agent g ON g.id = a.subject::uuid
+WHERE a.code = 'AGENT_STUCK' AND a.cleared_at IS NULL AND (g.archived_at IS NOT NULL OR EXISTS (
+    SELECT 1 FROM signals_verdict v WHERE v.agent_id = g.id AND v.order_id IS NOT NULL AND v.at > a.since))
+"""
+_OLDER_BUY = """
+SELECT EXISTS (
+    SELECT 1 FROM signals_signal s
+    WHERE s.drained_at IS NULL AND s.hidden_at IS NULL AND s.id < %s AND s.workspace_id = %s
+      AND s.token_address = %s AND s.side = 'buy' AND NOT EXISTS (
+        SELECT 1 FROM events_alarm a
+        WHERE a.code = 'SIGNAL_STUCK' AND a.subject = s.id::text AND a.cleared_at IS NULL))
+"""
+
+
+def tell_signal(signal: Signal, problem: Exception) -> None:
+    """Log and alarm that a signal was not answered; its lease expires and it is tried again."""
+    log.error("signal not answered", extra={"signal_id": signal.id}, exc_info=problem)
+    detail = {"problem": type(problem).__name__}
+    alarms.raise_alarm(
+        "SIGNAL_STUCK", subject=str(signal.id), detail=detail, workspace_id=signal.workspace_id, at=clock.now()
+    )
+
+
+def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception) -> None:
+    """Log and alarm that an agent cannot be asked; the others go on."""
+    log.error("agent set apart", extra={"agent_id": str(agent_id)}, exc_info=problem)
+    detail = {"problem": type(problem).__name__}
+    alarms.raise_alarm("AGENT_STUCK", subject=str(agent_id), detail=detail, workspace_id=workspace_id, at=clock.now())
+
+
+def set_apart(signal: Signal, agent_id: UUID, problem: Exception) -> None:
+    """Give an agent the verdict that it could not be asked, unless it has one; told by an alarm."""
+    verdicts.write_skips([(signal.id, {agent_id: (INTERNAL_ERROR,)})], at=clock.now())
+    tell_agent(agent_id, signal.workspace_id, problem)
+
+
+def clear_ended(*, at: datetime) -> None:
+    """End the alarms of signals that were answered and of agents that entered since."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED)
+        ended = cursor.fetchall()
+    for code, subject in ended:
+        if code == "SIGNAL_STUCK":
+            alarms.clear("SIGNAL_STUCK", subject=subject, at=at)
+        else:
+            alarms.clear("AGENT_STUCK", subject=subject, at=at)
+
+
+def has_older_buy(signal: Signal) -> bool:
+    """Whether a buy of the same token from before the signal still waits for its answer and is not stuck."""
+    with connection.cursor() as cursor:
+        cursor.execute(_OLDER_BUY, [signal.id, signal.workspace_id, signal.token_address])
+        return bool(cursor.fetchone()[0])
