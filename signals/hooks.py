@@ -23,6 +23,7 @@ from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.sealing import BrokenSeal, seal, unseal
 from signals import services, templates
 from signals.models import SeenMessage, Signal, SignalHook
+from trading.engine import locks
 
 PURPOSE = "signal hooks"
 PER_WORKSPACE_MAX = 50
@@ -96,6 +97,7 @@ def hook_of(path: str) -> SignalHook:
     return hook
 
 
+@locks.unit_of_work
 def accept(hook: SignalHook, body: bytes, *, signature: str, received_at: datetime) -> Signal:
     """The signal of a message, stored.
 

@@ -21,6 +21,7 @@ from prices import services as prices
 from signals import live, request, selectors
 from signals.models import DuplicateGuard, Side, Signal, SignalRevision
 from signals.request import SignalRequest
+from trading.engine import locks
 
 DUPLICATE_WINDOW = timedelta(seconds=60)
 DRAIN = "signals.drain"
@@ -49,6 +50,7 @@ FROM guard RETURNING id
 """
 
 
+@locks.unit_of_work  # who waits too long for the commit of an equal signal, or of its token, asks again
 def accept(
     *,
     workspace_id: UUID,
@@ -61,6 +63,7 @@ def accept(
 
     Raises InvalidInput, Refusal SIDE_REQUIRED, and Refusal SIGNAL_DUPLICATE when the same user sent the same token,
     type and strength less than 60 s before `received_at`. Neither a refused nor a failed request counts for that rule.
+    Raises OperationalError (the API's 503) when an equal signal is still being stored after three waits for its lock.
     """
     wanted = request.read(data)
     _ensure_token(wanted)

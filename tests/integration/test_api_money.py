@@ -1,9 +1,6 @@
 """Money over REST: deposits and other entries, balances, transactions, closed trades, performance."""
 
-import threading
-
 import pytest
-from django.db import connection
 
 from nexgent.money import SOL_MINT
 from tests.integration.api_trading import (  # noqa: F401
@@ -18,6 +15,7 @@ from tests.integration.api_trading import (  # noqa: F401
     tick,
     trader,
 )
+from tests.racing import together
 from trading.books import check
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("inline_prices")]
@@ -102,17 +100,7 @@ def test_d25_a_wrong_deposit_names_its_field_and_moves_nothing(change, field):
 
 def test_a_deposit_happens_once_per_idempotency_key_even_at_once():
     api, agent = trader(sol=None)
-    answers = []
-
-    def send():
-        answers.append(deposit(api, agent, "1", **{"Idempotency-Key": "d1"}))
-        connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = together([lambda: deposit(api, agent, "1", **{"Idempotency-Key": "d1"})] * 6)
     again = deposit(api, agent, "1", **{"Idempotency-Key": "d1"})
     other = deposit(api, agent, "2", **{"Idempotency-Key": "d1"})
 

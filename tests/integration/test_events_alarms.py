@@ -1,17 +1,17 @@
 """Alarms: one open per code and subject whatever happens at once, told on the workspace's stream, read in the admin."""
 
-import threading
 import uuid
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import connections, transaction
+from django.db import transaction
 from django.test import Client
 
 from nexgent.accounts.models import User
 from nexgent.events import alarms
 from nexgent.events.models import Alarm, Event
 from nexgent.events.services import NewEvent, append
+from tests.racing import together
 
 AT = datetime(2026, 5, 1, 12, tzinfo=UTC)
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,24 +46,12 @@ def test_a_cleared_alarm_ends_and_may_come_again() -> None:
 
 
 def test_twelve_threads_raise_one_alarm_and_one_event() -> None:
-    workspace, together = uuid.uuid4(), threading.Barrier(12)
-    errors: list[Exception] = []
+    workspace = uuid.uuid4()
 
     def raise_it() -> None:
-        try:
-            together.wait(5)
-            alarms.raise_alarm("DEADLOCK", subject="engine", workspace_id=workspace, at=AT)
-        except Exception as error:
-            errors.append(error)
-        finally:
-            connections.close_all()
+        alarms.raise_alarm("DEADLOCK", subject="engine", workspace_id=workspace, at=AT)
 
-    threads = [threading.Thread(target=raise_it) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
+    assert together([raise_it] * 12) == [None] * 12
     assert Alarm.objects.count() == Event.objects.filter(stream_id=workspace).count() == 1
 
 

@@ -19,6 +19,7 @@ APPLICATION = """
 import asyncio, sys
 from nexgent.runtime import server
 server.HTTP_TIMEOUT_SECONDS = 2
+socket_ended = asyncio.Event()
 
 async def app(scope, receive, send):
     if scope["type"] == "websocket":
@@ -27,6 +28,7 @@ async def app(scope, receive, send):
         while True:
             message = await receive()
             if message["type"] == "websocket.disconnect":
+                socket_ended.set()
                 return
             if message.get("text") == "bye":
                 await send({"type": "websocket.close", "code": 4001, "reason": "because you said so"})
@@ -42,7 +44,9 @@ async def app(scope, receive, send):
             await send({"type": "http.response.body", "body": b"data: %d\\n\\n" % number, "more_body": True})
             await asyncio.sleep(0.1)
     if scope["path"] == "/slow":
-        await asyncio.sleep(0.7)
+        await send({"type": "http.response.body", "body": b"begun, ", "more_body": True})
+        await socket_ended.wait()
+        await asyncio.sleep(0.1)
     await send({"type": "http.response.body", "body": b"done"})
 
 web = server.build(app, host="127.0.0.1", port=int(sys.argv[1]))
@@ -65,9 +69,12 @@ class Server:
             threading.Event().wait(0.05)
         raise AssertionError("the server did not start")
 
+    def open(self, path: str):
+        return urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20)
+
     def get(self, path: str) -> tuple[int, bytes]:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=20) as answer:
+            with self.open(path) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as refused:
             return refused.code, refused.read()
@@ -116,17 +123,14 @@ def test_a_hanging_request_is_ended_and_a_stream_lives_on(server):
 
 
 def test_told_to_stop_it_closes_sockets_by_name_and_finishes_requests(server):
-    answers: list[tuple[int, bytes]] = []
-    request = threading.Thread(target=lambda: answers.append(server.get("/slow")))
-    with server.socket() as first, server.socket() as second:
-        request.start()
-        threading.Event().wait(0.3)
-
+    # given two sockets, and a request that goes on until one of them has ended
+    with server.socket() as first, server.socket() as second, server.open("/slow") as answer:
+        assert answer.read(7) == b"begun, "
+        # when
         server.process.send_signal(signal.SIGTERM)
-
+        # then
         assert [closed(first), closed(second)] == [(1000, "Server shutdown")] * 2
-    request.join(10)
-    assert answers == [(200, b"done")]
+        assert (answer.status, answer.read()) == (200, b"done")
     assert server.process.wait(10) == 0
 
 

@@ -1,10 +1,12 @@
 """The intake: what is accepted, what is stored in the same transaction, and the 60 s rule."""
 
 import threading
+import time
 from datetime import timedelta
 
+import psycopg
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from nexgent import clock
 from nexgent.accounts.models import ApiKey, User, Workspace
@@ -15,6 +17,10 @@ from nexgent.ids import uuid7
 from prices.models import Token
 from signals import selectors, services
 from signals.models import DuplicateGuard, Side, Signal, SignalRevision
+from tests.integration.api_client import signed_in
+from tests.racing import together
+from tests.servers import database_url
+from trading.engine import locks
 
 MINT = "So11111111111111111111111111111111111111112"
 OTHER = "EPjFWdd5AufqSSqeM2qN1xzybapC8G4wEGGkZwyTDt1v"
@@ -246,27 +252,62 @@ def _refused_connection():
 def test_d31_of_many_equal_signals_at_once_one_is_accepted():
     user = User.objects.create_user("owner@example.com", "pw-for-tests-1")
     workspace = Workspace.objects.create(name="mine")
-    at, answers, start = clock.now(), [], threading.Barrier(6)
+    at = clock.now()
 
     def send():
-        start.wait()
         try:
-            signal = services.accept(workspace_id=workspace.id, user_id=user.id, data=BODY, received_at=at)
-            answers.append(signal.id)
+            return services.accept(workspace_id=workspace.id, user_id=user.id, data=BODY, received_at=at).id
         except Refusal as refusal:
-            answers.append(refusal.code)
-        finally:
-            connection.close()
+            return refusal.code
 
-    threads = [threading.Thread(target=send) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = together([send] * 6)
 
     stored = Signal.objects.get()
     assert sorted(answers, key=str) == sorted([stored.id, *["SIGNAL_DUPLICATE"] * 5], key=str)
     assert Event.objects.filter(stream_id=workspace.id).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("is_token_known", [True, False])
+def test_a_signal_that_waited_too_long_for_its_double_asks_again(post, is_token_known):
+    if is_token_known:
+        Token.objects.create(mint=MINT)
+    before, answers = locks.repeats["LockNotAvailable"], []
+
+    def send():
+        with pytest.raises(Refusal) as refused:
+            post()
+        answers.append(refused.value.code)
+        connection.close()
+
+    waiting = threading.Thread(target=send)
+    with transaction.atomic():
+        first = post()
+        waiting.start()
+        while locks.repeats["LockNotAvailable"] == before and waiting.is_alive():
+            time.sleep(0.01)
+        assert answers == []
+    waiting.join()
+
+    assert answers == ["SIGNAL_DUPLICATE"]
+    assert Signal.objects.get().id == first.id
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_whose_double_is_never_done_is_told_to_come_again():
+    api = signed_in("owner@example.com")
+    assert api.post("/api/v1/trading-signals", BODY).status_code == 201
+    began = clock.now() - timedelta(minutes=2)
+    DuplicateGuard.objects.update(at=began)
+    with psycopg.connect(database_url(), autocommit=False) as other, connection.cursor() as cursor:
+        other.execute("SELECT key FROM signals_duplicateguard FOR UPDATE")
+        cursor.execute("SET lock_timeout = '50ms'")
+        refused = api.post("/api/v1/trading-signals", BODY)
+        cursor.execute("RESET lock_timeout")
+
+    assert (refused.status_code, refused.json()["code"], refused["Retry-After"]) == (503, "DEPENDENCY_DOWN", "1")
+    assert (Signal.objects.count(), DuplicateGuard.objects.get().at) == (1, began)
+    assert api.post("/api/v1/trading-signals", BODY).status_code == 201
 
 
 def test_a_revision_keeps_what_the_signal_said_before(post, workspace):
