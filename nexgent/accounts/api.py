@@ -142,9 +142,9 @@ class Password(Endpoint):
         refusals=("ACCOUNT_LOCKED", "STEP_UP_REQUIRED"),
     )
     def post(self, request: Request) -> Response:
-        body, user = read(PasswordBody, request.data), request.principal.user
+        body, user_id = read(PasswordBody, request.data), request.principal.user.pk
         try:
-            services.password_change(user_id=user.pk, current=body.current_password, new=body.new_password)
+            user = services.password_change(user_id=user_id, current=body.current_password, new=body.new_password)
         except InvalidInput as problem:
             raise InvalidInput({_WIRE.get(name, name): text for name, text in problem.problems.items()}) from problem
         pair = tokens.open_session(user, remember_me=False, rotate=False, client=client_of(request))

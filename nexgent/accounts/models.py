@@ -5,6 +5,7 @@ What opens and ends their sessions, and the letters they get, stands in `credent
 
 from typing import Any
 
+from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
 from django.db import models
 from django.db.models.functions import Now
@@ -48,6 +49,18 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["email"], name="user_email")]
+
+    def check_password(self, raw_password: str) -> bool:
+        """Whether this is the password. A hash of old parameters is renewed, unless it was changed meanwhile: Django's
+        own renewal would bring the old password back.
+        """
+
+        def renew(password: str) -> None:
+            new, rows = make_password(password), User.objects.filter(pk=self.pk, password=self.password)
+            if rows.update(password=new):
+                self.password = new
+
+        return check_password(raw_password, self.password, renew)
 
 
 class Workspace(models.Model):

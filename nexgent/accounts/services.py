@@ -151,8 +151,9 @@ def proof_check(user: User, *, password: str, code: str) -> None:
     guard.forget()
 
 
-def password_change(*, user_id: UUID, current: str, new: str, page_key: str | None = None) -> None:
-    """Set a new password and end all other sessions; `page_key` is the page session that goes on.
+def password_change(*, user_id: UUID, current: str, new: str, page_key: str | None = None) -> User:
+    """Set a new password and end all other sessions; `page_key` is the page session that goes on. Returns the user with
+    the new password, for the session that follows.
 
     Raises `InvalidInput` when the current password is wrong or the new one is too weak, `Refusal` ACCOUNT_LOCKED after
     five wrong ones.
@@ -165,17 +166,19 @@ def password_change(*, user_id: UUID, current: str, new: str, page_key: str | No
     guard.forget()
     if current == new:
         raise InvalidInput({"password": "must differ from the current one"})
-    password_set(user_id=user_id, new=new, page_key=page_key)
+    return password_set(user_id=user_id, new=new, page_key=page_key, verified=user.password)
 
 
-def password_set(*, user_id: UUID, new: str, page_key: str | None = None) -> User:
+def password_set(*, user_id: UUID, new: str, page_key: str | None = None, verified: str | None = None) -> User:
     """Set a password without asking for the current one; end all sessions but that page session, and mailed links to
-    a new password.
+    a new password. `verified` is the hash that the current one was compared with, if it was.
 
-    Raises `InvalidInput` when it is too weak.
+    Raises `InvalidInput` when it is too weak, or when somebody else has changed it since it was compared.
     """
     with transaction.atomic():
         user = User.objects.select_for_update(no_key=True).get(id=user_id)
+        if verified is not None and user.password != verified:
+            raise InvalidInput({"currentPassword": "is wrong"})
         password_check(new, email=user.email)
         user.set_password(new)
         user.must_change_password = False

@@ -56,20 +56,28 @@ def verify_access(token: str) -> Principal:
 
 
 def open_session(user: User, *, remember_me: bool, rotate: bool, client: Client | None = None) -> Pair:
-    """A new session with its first pair of tokens. The proof that led here counts from now."""
+    """A new session with its first pair of tokens. The proof that led here counts from now.
+
+    Raises `Refusal` (401) when the password changed since `user` was read: a change ends all sessions, and one that
+    began with the old password may not come behind it.
+    """
     lifetime = REMEMBERED_LIFETIME if remember_me else REFRESH_LIFETIME
     now, client = clock.now(), client or Client()
-    session = TokenSession.objects.create(
-        user=user,
-        jti=uuid4(),
-        expires_at=now + lifetime,
-        is_rotating=rotate,
-        lifetime_seconds=int(lifetime.total_seconds()),
-        proved_at=now,
-        used_at=now,
-        address=client.address,
-        user_agent=client.user_agent,
-    )
+    with transaction.atomic():
+        known = User.objects.select_for_update(no_key=True).filter(pk=user.pk).values_list("password", flat=True)
+        if known.first() != user.password:
+            raise refused("The password was changed meanwhile. Sign in again.")
+        session = TokenSession.objects.create(
+            user=user,
+            jti=uuid4(),
+            expires_at=now + lifetime,
+            is_rotating=rotate,
+            lifetime_seconds=int(lifetime.total_seconds()),
+            proved_at=now,
+            used_at=now,
+            address=client.address,
+            user_agent=client.user_agent,
+        )
     return Pair(_access(user, session), _refresh(user, session))
 
 

@@ -62,7 +62,7 @@ def password(request: Any) -> HttpResponse:
     try:
         if new != request.POST.get("again", ""):
             raise InvalidInput({"again": "is not the same"})
-        services.password_change(
+        changed = services.password_change(
             user_id=user.id,
             current=request.POST.get("current", ""),
             new=new,
@@ -73,8 +73,7 @@ def password(request: Any) -> HttpResponse:
         return render(request, "pages/password.html", context | {"problems": problems}, status=400)
     except Refusal as refusal:
         return render(request, "pages/password.html", context | said(refusal), status=refusal.status)
-    user.refresh_from_db()
-    update_session_auth_hash(request, user)
+    update_session_auth_hash(request, changed)  # not as it is by now: a later change ends this session too
     step_up.record_page(request.session)
     return redirect("portfolio")
 

@@ -1,0 +1,99 @@
+"""A password that changes while somebody signs in with the old one; caps that many reach for at once."""
+
+import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.test import Client
+
+from nexgent.accounts import factors, services, tokens
+from nexgent.accounts.models import TokenSession, User
+from nexgent.errors import InvalidInput
+from tests.integration.api_client import ADDRESSES, Api, sign_up
+from tests.racing import together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OLD, NEW, NEWER = "Correct-Horse-9-Battery", "Fresh-Staple-77-x", "Newer-Lamp-5-Orbit"
+EMAIL = "race@example.com"
+
+
+def change(current, new):
+    services.password_change(user_id=User.objects.get(email=EMAIL).pk, current=current, new=new)
+
+
+@pytest.fixture
+def between(monkeypatch):
+    """`between(work)` runs `work` once, when a sign-in has seen that the password is right and has no session yet."""
+
+    def arrange(work):
+        asked = factors.is_needed
+        works = [work]
+
+        def is_needed(user_id):
+            while works:
+                works.pop()()
+            return asked(user_id)
+
+        monkeypatch.setattr(factors, "is_needed", is_needed)
+
+    return arrange
+
+
+def test_a_sign_in_with_the_old_password_does_not_come_behind_its_change(between):
+    sign_up(EMAIL, OLD)
+    between(lambda: change(OLD, NEW))
+
+    late = Api(address=next(ADDRESSES)).post("/api/v1/auth/login", {"email": EMAIL, "password": OLD})
+
+    assert (late.status_code, late.json()["code"]) == (401, "AUTHENTICATION_ERROR")
+    assert not TokenSession.objects.filter(revoked_at=None).exists()
+    assert Api(address=next(ADDRESSES)).post("/api/v1/auth/login", {"email": EMAIL, "password": NEW}).status_code == 200
+
+
+def test_a_page_that_was_entered_with_the_old_password_is_closed(between):
+    sign_up(EMAIL, OLD)
+    page = Client(REMOTE_ADDR=next(ADDRESSES))
+    between(lambda: change(OLD, NEW))
+
+    page.post("/sign-in/", {"email": EMAIL, "password": OLD})
+
+    assert page.get("/account/").url == "/sign-in/?next=%2Faccount%2F"
+
+
+def test_the_session_of_a_change_ends_when_another_change_follows():
+    sign_up(EMAIL, OLD)
+    first = services.password_change(user_id=User.objects.get().pk, current=OLD, new=NEW)
+    change(NEW, NEWER)
+
+    with pytest.raises(Exception, match="changed meanwhile"):
+        tokens.open_session(first, remember_me=False, rotate=False)
+
+    assert not TokenSession.objects.exists()
+
+
+def test_of_two_changes_with_the_same_old_password_one_is_made():
+    user = sign_up(EMAIL, OLD)
+
+    said = together([lambda new=new: change(OLD, new) for new in (NEW, NEWER)])
+
+    assert sorted(type(each) for each in said if each is not None) == [InvalidInput]
+    user.refresh_from_db()
+    assert [user.check_password(each) for each in (OLD, NEW, NEWER)].count(True) == 1
+
+
+def test_renewing_a_hash_of_old_parameters_does_not_bring_an_old_password_back(monkeypatch):
+    with monkeypatch.context() as other:
+        other.setattr(Argon2PasswordHasher, "time_cost", 2)
+        sign_up(EMAIL, OLD)
+    stale = User.objects.get()
+    before = stale.password
+    change(OLD, NEW)
+
+    assert stale.check_password(OLD) is True
+
+    now = User.objects.get()
+    assert (now.check_password(NEW), now.check_password(OLD)) == (True, False)
+    # and one that nobody changed is renewed
+    User.objects.update(password=before)
+    fresh = User.objects.get()
+    assert fresh.check_password(OLD) is True
+    assert User.objects.get().password == fresh.password != before
