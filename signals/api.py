@@ -3,6 +3,7 @@
 Intake answers 201 only when the signal is durable; trading follows from the row, not from this request.
 """
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +34,13 @@ LISTING = pagination.Listing(
     },
     tie=pagination.by_number("id"),
     default="-createdAt",
+)
+
+EXECUTIONS = pagination.Listing(
+    keys={"agentId": pagination.by_id("agent_id")},
+    tie=pagination.by_id("agent_id"),
+    default="agentId",
+    limit_default=None,
 )
 
 
@@ -151,17 +159,20 @@ class Executions(Endpoint):
         tag="Signals",
         answer=list[ExecutionShape],
         path=SIGNAL_ID,
+        query=window(EXECUTIONS),
     )
     def get(self, request: Request, signal_id: str) -> Response:
         signal = owned(request.principal, signal_id)
         rows = [row for row in selectors.executions([signal.id]) if request.principal.sees(row["agent_id"])]
-        opened = _opened([row for row in rows if row["position_id"] is None and row["order_id"] is not None])
-        return Response(
-            [
-                live.execution_wire({**row, "position_id": row["position_id"] or opened.get(row["order_id"])})
-                for row in rows
-            ]
-        )
+        wanted = pagination.read(request, EXECUTIONS)
+        return pagination.respond(request, wanted, wanted.picked(rows), wire=_executions_wire, total=lambda: len(rows))
+
+
+def _executions_wire(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    opened = _opened([row for row in rows if row["position_id"] is None and row["order_id"] is not None])
+    return [
+        live.execution_wire({**row, "position_id": row["position_id"] or opened.get(row["order_id"])}) for row in rows
+    ]
 
 
 def _opened(rows: list[dict[str, Any]]) -> dict[UUID, UUID]:

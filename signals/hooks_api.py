@@ -11,9 +11,9 @@ from rest_framework.response import Response
 from nexgent import clock
 from nexgent.accounts.endpoints import Endpoint, mine, one
 from nexgent.accounts.models import Role
-from nexgent.api import signatures
+from nexgent.api import pagination, signatures
 from nexgent.api.bodies import Body, Trimmed, read
-from nexgent.api.openapi import Param, describe
+from nexgent.api.openapi import Param, describe, window
 from nexgent.api.shapes import Done, Object
 from nexgent.api.throttling import Limit
 from nexgent.api.wire import stamp
@@ -24,6 +24,9 @@ from signals.models import SignalHook
 from signals.shapes import HookShape, NewHookShape, SignalShape
 
 TAG = "Signal hooks"
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_id("id")}, tie=pagination.by_id("id"), default="-createdAt", limit_default=None
+)
 PATH = (Param("hookPath", {"type": "string", "minLength": 1, "maxLength": 100}, "The secret part of the address."),)
 TRADING_VIEW = {
     "tokenAddress": "{{ticker}}",
@@ -86,9 +89,15 @@ def _hook(request: Request, hook_id: str) -> SignalHook:
 class Hooks(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
 
-    @describe("listSignalHooks", "Addresses that take alerts of other services", tag=TAG, answer=list[HookShape])
+    @describe(
+        "listSignalHooks",
+        "Addresses that take alerts of other services",
+        tag=TAG,
+        answer=list[HookShape],
+        query=window(LISTING),
+    )
     def get(self, request: Request) -> Response:
-        return Response([hook_wire(row) for row in mine(SignalHook.objects.all(), request.principal).order_by("-id")])
+        return pagination.listed(request, LISTING, mine(SignalHook.objects.all(), request.principal), wire=hook_wire)
 
     @describe(
         "createSignalHook",

@@ -27,6 +27,12 @@ LISTING = pagination.Listing(
     tie=pagination.by_id("id"),
     default="-createdAt",
 )
+BALANCES = pagination.Listing(
+    keys={"tokenAddress": pagination.by_text("tokenAddress")},
+    tie=pagination.by_text("tokenAddress"),
+    default="tokenAddress",
+    limit_default=None,
+)
 WALLET = openapi.address("walletAddress").required()
 
 
@@ -144,7 +150,11 @@ class Balances(Endpoint):
         "What a wallet holds, or held at a time",
         tag="Ledger",
         answer=list[BalanceAtShape],
-        query=(WALLET, openapi.moment("at", "Including entries of that time; now unless given.")),
+        query=(
+            WALLET,
+            openapi.moment("at", "Including entries of that time; now unless given."),
+            *openapi.window(BALANCES),
+        ),
         refusals=("WALLET_NOT_FOUND",),
     )
     def get(self, request: Request) -> Response:
@@ -152,17 +162,17 @@ class Balances(Endpoint):
         at = query.moment(request, "at")
         found = selectors.balances(wallet.id, at=at)
         known = _tokens(found)
-        return Response(
-            [
-                {
-                    "walletAddress": wallet.address,
-                    "tokenAddress": asset,
-                    "tokenSymbol": known.get(asset, ("", 0))[0] or None,
-                    "balance": money.text(money.tokens(balance.units, known.get(asset, ("", 0))[1])),
-                    "units": str(balance.units),
-                    "held": money.text(money.tokens(balance.held, known.get(asset, ("", 0))[1])),
-                    "time": stamp(at or clock.now()),
-                }
-                for asset, balance in sorted(found.items())
-            ]
-        )
+        rows = [
+            {
+                "walletAddress": wallet.address,
+                "tokenAddress": asset,
+                "tokenSymbol": known.get(asset, ("", 0))[0] or None,
+                "balance": money.text(money.tokens(balance.units, known.get(asset, ("", 0))[1])),
+                "units": str(balance.units),
+                "held": money.text(money.tokens(balance.held, known.get(asset, ("", 0))[1])),
+                "time": stamp(at or clock.now()),
+            }
+            for asset, balance in found.items()
+        ]
+        wanted = pagination.read(request, BALANCES)
+        return pagination.respond(request, wanted, wanted.picked(rows), wire=list, total=lambda: len(rows))

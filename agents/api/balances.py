@@ -1,5 +1,6 @@
 """`/agent-balances`: what an agent's wallets hold. A balance is the sum of its postings, so nothing here writes."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -16,9 +17,9 @@ from nexgent import money
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
-from nexgent.api import query
+from nexgent.api import pagination, query
 from nexgent.api.bodies import Body, UuidValue
-from nexgent.api.openapi import address, describe, uuid
+from nexgent.api.openapi import address, describe, uuid, window
 from nexgent.api.shapes import Error
 from nexgent.api.wire import stamp, text_or_none
 from nexgent.errors import InvalidInput, NotFound, Refusal
@@ -27,6 +28,14 @@ from prices import selectors as prices
 from wallets.api import immutable
 
 USE = "POST /api/v1/agent-transactions (DEPOSIT, WITHDRAWAL, ADJUSTMENT)"
+PLACE = "place"
+"""What tells the rows of the list apart; it does not go out."""
+LISTING = pagination.Listing(
+    keys={"walletAddress": pagination.by_text(PLACE), "tokenAddress": pagination.by_text("tokenAddress")},
+    tie=pagination.by_text(PLACE),
+    default="walletAddress",
+    limit_default=None,
+)
 
 _BALANCES = """
 SELECT a.wallet_id, w.address, a.asset, coalesce(nullif(t.symbol, ''), 'TOKEN'), coalesce(t.decimals, 0),
@@ -99,18 +108,17 @@ class Balances(Endpoint):
         "What an agent's wallets hold",
         tag="Ledger",
         answer=list[PricedBalanceShape],
-        query=(uuid("agentId").required(), address("walletAddress")),
+        query=(uuid("agentId").required(), address("walletAddress"), *window(LISTING)),
         refusals=("AGENT_NOT_FOUND", "WALLET_NOT_FOUND"),
     )
     def get(self, request: Request) -> Response:
         agent = owned(request.principal, str(query.uuid_param(request, "agentId")))
-        rows = balances_wire(agent, address=query.text(request, "walletAddress", length_max=44))
-        known = prices.latest([row["tokenAddress"] for row in rows if row["tokenAddress"] != money.SOL_MINT])
-        for row in rows:
-            tick = known.get(row["tokenAddress"])
-            is_sol = row["tokenAddress"] == money.SOL_MINT
-            row["priceSol"] = "1" if is_sol else text_or_none(tick.price_sol if tick else None)
-        return Response(rows)
+        wanted = pagination.read(request, LISTING)
+        rows = [
+            {**row, PLACE: f"{row['walletAddress']} {row['tokenAddress']}"}
+            for row in balances_wire(agent, address=query.text(request, "walletAddress", length_max=44))
+        ]
+        return pagination.respond(request, wanted, wanted.picked(rows), wire=_priced, total=lambda: len(rows))
 
     @describe(
         "createBalance",
@@ -127,6 +135,17 @@ class Balances(Endpoint):
             raise InvalidInput({"agentId": "is required"})
         owned(request.principal, given)
         raise immutable(USE)
+
+
+def _priced(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of a list with the newest price of each token in SOL."""
+    known = prices.latest([row["tokenAddress"] for row in rows if row["tokenAddress"] != money.SOL_MINT])
+    priced = []
+    for row in rows:
+        tick = known.get(row["tokenAddress"])
+        price = "1" if row["tokenAddress"] == money.SOL_MINT else text_or_none(tick.price_sol if tick else None)
+        priced.append({name: value for name, value in row.items() if name != PLACE} | {"priceSol": price})
+    return priced
 
 
 class OneBalance(Endpoint):

@@ -12,10 +12,15 @@ from nexgent.accounts import grants, step_up
 from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.models import Membership, Role
 from nexgent.accounts.shapes import MemberShape
+from nexgent.api import pagination
 from nexgent.api.bodies import Body, UuidValue, read
-from nexgent.api.openapi import describe
+from nexgent.api.openapi import describe, window
 from nexgent.api.query import uuid_of
 from nexgent.errors import NotFound
+
+LISTING = pagination.Listing(
+    keys={"userId": pagination.by_id("user_id")}, tie=pagination.by_id("user_id"), default="userId", limit_default=None
+)
 
 
 class RoleBody(Body):
@@ -46,9 +51,12 @@ def workspace_of(request: Request, workspace_id: str) -> UUID:
 class Members(Endpoint):
     roles = {"GET": Role.OWNER}
 
-    @describe("listMembers", "Members of the workspace", tag="Workspaces", answer=list[MemberShape])
+    @describe(
+        "listMembers", "Members of the workspace", tag="Workspaces", answer=list[MemberShape], query=window(LISTING)
+    )
     def get(self, request: Request, workspace_id: str) -> Response:
-        return Response([member_wire(found) for found in grants.members(workspace_of(request, workspace_id))])
+        rows = grants.members(workspace_of(request, workspace_id))
+        return pagination.listed(request, LISTING, rows, wire=member_wire)
 
 
 class Member(Endpoint):

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
+from django.db.models import OuterRef, Subquery
 from pydantic import Field, WithJsonSchema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -10,11 +11,12 @@ from rest_framework.response import Response
 from nexgent import clock, money
 from nexgent.accounts import keys, step_up
 from nexgent.accounts.endpoints import Endpoint, mine, one
-from nexgent.accounts.models import ApiKey, Role
+from nexgent.accounts.models import ApiKey, KeySpend, Role
 from nexgent.accounts.principals import SCOPES
 from nexgent.accounts.shapes import KeyShape, KeysShape, NewKeyShape, PresetShape
+from nexgent.api import pagination
 from nexgent.api.bodies import Body, DecimalValue, Moment, read
-from nexgent.api.openapi import Link, describe
+from nexgent.api.openapi import Link, describe, window
 from nexgent.api.shapes import Done
 from nexgent.api.wire import sol_text, stamp, stamp_or_none
 from nexgent.errors import InvalidInput
@@ -23,6 +25,9 @@ GRACE_SECONDS = 3600
 TAG = "API keys"
 ScopeName = Annotated[str, WithJsonSchema({"type": "string", "enum": list(SCOPES)})]
 _PRESETS: Any = [*(preset.name for preset in keys.PRESETS), None]
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_id("id")}, tie=pagination.by_id("id"), default="-createdAt", limit_default=None
+)
 _LIMITS = ("expires_at", "addresses", "spend_limit_sol", "rate_per_minute")
 
 
@@ -53,11 +58,11 @@ class RotateBody(Body):
 
 
 def key_wire(key: ApiKey) -> dict[str, Any]:
-    """A key whose use and spending of today were read with it (`_readable`)."""
+    """A key as `_readable` reads it: with its use and what it spent today."""
     used = getattr(key, "use", None)
     is_turning = key.previous_until is not None and key.previous_until > clock.now()
     limit = key.spend_limit_lamports
-    spent = sum(int(spend.lamports) for spend in key.spends.all() if spend.day == clock.now().date())
+    spent = int(getattr(key, "spent_today", None) or 0)
     return {
         "id": key.id,
         "name": key.name,
@@ -76,7 +81,8 @@ def key_wire(key: ApiKey) -> dict[str, Any]:
 
 
 def _readable() -> Any:
-    return ApiKey.objects.filter(revoked_at=None).select_related("use").prefetch_related("spends")
+    today = KeySpend.objects.filter(key_id=OuterRef("pk"), day=clock.now().date()).values("lamports")
+    return ApiKey.objects.filter(revoked_at=None).select_related("use").annotate(spent_today=Subquery(today))
 
 
 def _lamports(body: LimitsBody) -> int | None:
@@ -107,10 +113,18 @@ class Keys(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
     step_up = {"POST": makes_guarded}
 
-    @describe("listKeys", "API keys of the workspace", tag=TAG, answer=KeysShape)
+    @describe(
+        "listKeys",
+        "API keys of the workspace",
+        tag=TAG,
+        answer=KeysShape,
+        answer_headers=("ETag", "Link", "X-Total-Count"),
+        query=window(LISTING),
+    )
     def get(self, request: Request) -> Response:
-        rows = mine(_readable(), request.principal).order_by("-id")
-        return Response({"items": [key_wire(key) for key in rows]})
+        response = pagination.listed(request, LISTING, mine(_readable(), request.principal), wire=key_wire)
+        response.data = {"items": response.data}
+        return response
 
     @describe(
         "createKey",
@@ -212,9 +226,10 @@ class Rotate(Endpoint):
         example={"graceSeconds": 600},
     )
     def post(self, request: Request, key_id: str) -> Response:
-        key = one(_readable(), request.principal, key_id, what="api_key")
+        principal = request.principal
+        key = one(_readable(), principal, key_id, what="api_key")
         if set(key.scopes) & keys.GUARDED:
-            step_up.require(request.principal)
+            step_up.require(principal)
         grace = timedelta(seconds=read(RotateBody, request.data or {}).grace_seconds)
         new = keys.api_key_rotate(workspace_id=key.workspace_id, key_id=key.id, grace=grace)
-        return Response({**key_wire(new.key), "key": new.raw})
+        return Response({**key_wire(one(_readable(), principal, key_id, what="api_key")), "key": new.raw})

@@ -1,5 +1,6 @@
 """Registration, invitations, workspaces to choose from, and what starts with a mailed link."""
 
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,9 +15,10 @@ from nexgent.accounts.endpoints import Endpoint
 from nexgent.accounts.grants_api import workspace_of
 from nexgent.accounts.models import Invitation, Membership, Role
 from nexgent.accounts.shapes import InvitationShape, NewInvitationShape, SessionShape, WorkspaceShape
+from nexgent.api import pagination
 from nexgent.api.addresses import client_address
 from nexgent.api.bodies import Body, read
-from nexgent.api.openapi import describe
+from nexgent.api.openapi import describe, window
 from nexgent.api.query import uuid_of
 from nexgent.api.shapes import Done
 from nexgent.api.throttling import limit
@@ -24,6 +26,15 @@ from nexgent.api.wire import stamp
 
 EMAIL = r"^[^@\s]+@[^@\s]+$"
 WORKSPACES, SIGN_IN = "Workspaces", "Sign-in"
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_id("workspace_id")},
+    tie=pagination.by_id("workspace_id"),
+    default="createdAt",
+    limit_default=None,
+)
+INVITATIONS = pagination.Listing(
+    keys={"createdAt": pagination.by_id("id")}, tie=pagination.by_id("id"), default="-createdAt", limit_default=None
+)
 
 
 class RegisterBody(Body):
@@ -162,11 +173,18 @@ class Email(Endpoint):
 
 
 class Workspaces(Endpoint):
-    @describe("listWorkspaces", "Workspaces one belongs to", tag=WORKSPACES, answer=list[WorkspaceShape])
+    @describe(
+        "listWorkspaces",
+        "Workspaces one belongs to",
+        tag=WORKSPACES,
+        answer=list[WorkspaceShape],
+        query=window(LISTING),
+    )
     def get(self, request: Request) -> Response:
         principal = request.principal
-        rows = Membership.objects.filter(user_id=principal.user.pk).select_related("workspace").order_by("id")
-        return Response([workspace_wire(row, current=principal.workspace_id) for row in rows])
+        rows = Membership.objects.filter(user_id=principal.user.pk).select_related("workspace")
+        wire = partial(workspace_wire, current=principal.workspace_id)
+        return pagination.listed(request, LISTING, rows, wire=wire)
 
 
 class Choose(Endpoint):
@@ -183,10 +201,16 @@ class Invitations(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
     step_up = {"POST": step_up.lets_trade}
 
-    @describe("listInvitations", "Open invitations", tag=WORKSPACES, answer=list[InvitationShape])
+    @describe(
+        "listInvitations",
+        "Open invitations",
+        tag=WORKSPACES,
+        answer=list[InvitationShape],
+        query=window(INVITATIONS),
+    )
     def get(self, request: Request, workspace_id: str) -> Response:
         rows = registration.open_invitations(workspace_of(request, workspace_id))
-        return Response([invitation_wire(row) for row in rows])
+        return pagination.listed(request, INVITATIONS, rows, wire=invitation_wire)
 
     @describe(
         "invite",

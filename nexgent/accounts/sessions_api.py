@@ -12,12 +12,19 @@ from nexgent.accounts.factors import Factor
 from nexgent.accounts.models import Role
 from nexgent.accounts.sessions import Session
 from nexgent.accounts.shapes import EndedShape, FactorShape, OpenSessionShape, RecoveryCodesShape, TotpOfferShape
+from nexgent.api import pagination
 from nexgent.api.bodies import Body, read
-from nexgent.api.openapi import describe
+from nexgent.api.openapi import describe, window
 from nexgent.api.query import uuid_of
 from nexgent.api.wire import stamp, stamp_or_none
 
 TAG = "Sign-in"
+LISTING = pagination.Listing(
+    keys={"createdAt": pagination.by_time("created_at")},
+    tie=pagination.by_id("id"),
+    default="-createdAt",
+    limit_default=None,
+)
 
 
 class TotpBody(Body):
@@ -50,11 +57,18 @@ def factor_wire(factor: Factor) -> dict[str, Any]:
 
 
 class Sessions(Endpoint):
-    @describe("listSessions", "Where one is signed in", tag=TAG, answer=list[OpenSessionShape])
+    @describe("listSessions", "Where one is signed in", tag=TAG, answer=list[OpenSessionShape], query=window(LISTING))
     def get(self, request: Request) -> Response:
         principal = request.principal
         current = principal.session_id or request._request.session.session_key
-        return Response([session_wire(each) for each in sessions.listed(principal.user.pk, current=current)])
+        found, wanted = sessions.listed(principal.user.pk, current=current), pagination.read(request, LISTING)
+        return pagination.respond(
+            request,
+            wanted,
+            wanted.picked(found),
+            wire=lambda page: [session_wire(each) for each in page],
+            total=lambda: len(found),
+        )
 
 
 class OneSession(Endpoint):

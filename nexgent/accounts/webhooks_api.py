@@ -24,6 +24,7 @@ from nexgent.events.models import DeliveryState, Webhook, WebhookAttempt, Webhoo
 
 TAG = "Webhooks"
 _STATES = {state.label: state.value for state in DeliveryState}
+LISTING = Listing(keys={"createdAt": by_id("id")}, tie=by_id("id"), default="-createdAt", limit_default=None)
 DELIVERIES = Listing(keys={"createdAt": by_id("id")}, tie=by_id("id"), default="-createdAt")
 
 
@@ -80,9 +81,15 @@ def _webhook(request: Request, webhook_id: str) -> Webhook:
 class Webhooks(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
 
-    @describe("listWebhooks", "Addresses that events are sent to", tag=TAG, answer=list[WebhookShape])
+    @describe(
+        "listWebhooks",
+        "Addresses that events are sent to",
+        tag=TAG,
+        answer=list[WebhookShape],
+        query=window(LISTING),
+    )
     def get(self, request: Request) -> Response:
-        return Response([webhook_wire(row) for row in mine(Webhook.objects.all(), request.principal).order_by("-id")])
+        return pagination.listed(request, LISTING, mine(Webhook.objects.all(), request.principal), wire=webhook_wire)
 
     @describe(
         "createWebhook",

@@ -5,7 +5,7 @@ for the list's path: the next page begins after that row, so that rows inserted 
 The way on is in the header `Link`; how many rows there are is counted only when asked (`total=true`).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -114,6 +114,18 @@ class Window:
                 found = found.filter(strictly, **{f"{key}__{beyond}e": value})
         found = found.order_by(*dict.fromkeys((sign + key, sign + tie)))
         return list(found[self.offset :] if self.fetched is None else found[self.offset : self.offset + self.fetched])
+
+    def picked(self, found: Iterable[Any]) -> list[Any]:
+        """The same of rows that are made as a whole, dicts or objects: short lists put together in Python."""
+        key, tie = self.key, self.listing.tie
+
+        def place(row: Any) -> tuple[Any, Any]:
+            return key.read(key.value_of(row)), tie.read(tie.value_of(row))
+
+        rows = sorted(found, key=place, reverse=self.is_descending)
+        if self.after is not None:
+            rows = [row for row in rows if (place(row) < self.after if self.is_descending else place(row) > self.after)]
+        return rows[self.offset :] if self.fetched is None else rows[self.offset : self.offset + self.fetched]
 
     def condition(self) -> list[str]:
         """The same as conditions of SQL; their parameters are in `parameters`."""

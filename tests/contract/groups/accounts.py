@@ -77,6 +77,7 @@ OLD = {"given": proof_is_old, "code": "STEP_UP_REQUIRED"}
 CASES = [
     Case("GET /auth/sessions", 200, "two", uses=("session",)),
     Case("GET /auth/sessions", 200),
+    Case("GET /auth/sessions", 400, "no cursor of the list", query={"cursor": "x"}, fields=("cursor",)),
     Case(ONE_SESSION, 204),
     Case(ONE_SESSION, 400, path={"sessionId": "x"}, fields=("sessionId",)),
     Case(ONE_SESSION, 404, path={"sessionId": ABSENT}),

@@ -68,6 +68,7 @@ def _one(success: Case) -> list[Case]:
 CASES = [
     Case("GET /signal-hooks", 200, uses=("hookId",)),
     Case("GET /signal-hooks", 403, "by a trader", who="trader", code="AUTHORIZATION_ERROR"),
+    Case("GET /signal-hooks", 400, "no cursor of the list", query={"cursor": "x"}, fields=("cursor",)),
     Case("POST /signal-hooks", 201, body=NEW),
     Case("POST /signal-hooks", 400, body={}, fields=("name",)),
     Case("POST /signal-hooks", 403, "by a trader", body=NEW, who="trader", code="AUTHORIZATION_ERROR"),

@@ -76,6 +76,7 @@ CASES = [
     Case("POST /api-keys", 403, "by a trader", body={"name": "Desk", "scopes": ["signals"]}, who="trader"),
     Case("GET /api-keys", 200, uses=("keyId",)),
     Case("GET /api-keys", 403, "by a trader", who="trader"),
+    Case("GET /api-keys", 400, "no cursor of the list", query={"cursor": "x"}, fields=("cursor",)),
     Case(ONE_KEY, 200),
     Case(ONE_KEY, 400, path={"keyId": "x"}),
     Case(ONE_KEY, 404, path={"keyId": ABSENT}, code="API_KEY_NOT_FOUND"),

@@ -50,6 +50,7 @@ def _one(route: str, success: Case, *, of_delivery: bool = False) -> list[Case]:
 CASES = [
     Case("GET /webhooks", 200, uses=("webhookId",)),
     Case("GET /webhooks", 403, "by a trader", who="trader", code="AUTHORIZATION_ERROR"),
+    Case("GET /webhooks", 400, "no cursor of the list", query={"cursor": "x"}, fields=("cursor",)),
     Case("POST /webhooks", 201, body=NEW),
     Case("POST /webhooks", 400, "no address", body={}, fields=("url",)),
     Case("POST /webhooks", 400, "no https", body={"url": "ftp://example.com"}, fields=("url",)),

@@ -65,6 +65,7 @@ def _member(method: str, body: Any = None, tail: str = "", status: int = 200) ->
 
 CASES = [
     Case("GET /workspaces", 200),
+    Case("GET /workspaces", 400, "no cursor of the list", query={"cursor": "x"}, fields=("cursor",)),
     Case(f"GET {MEMBERS}", 200, uses=("userId",)),
     Case(f"GET {MEMBERS}", 400, path={"workspaceId": "x"}, fields=("workspaceId",)),
     Case(f"GET {MEMBERS}", 404, path=FOREIGN, code="WORKSPACE_NOT_FOUND"),
