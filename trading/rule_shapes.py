@@ -60,4 +60,5 @@ class StatisticsShape(Shape):
     max_drawdown: DrawdownShape
     sharpe: DecimalText | None
     sortino: DecimalText | None
+    calmar: DecimalText | None
     equity_points: int

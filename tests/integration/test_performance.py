@@ -148,6 +148,8 @@ def test_the_curve_gives_drawdown_sharpe_and_sortino_and_money_paid_in_is_no_gai
     mean = sum(returns) / 2
     deviation = abs(returns[0] - returns[1]) / Decimal(2).sqrt()
     assert round(found.sharpe, 6) == round(mean / deviation * Decimal(8760).sqrt(), 6)
+    # 10.1 / 10 - 1 = 1 % in 7,322 s; 31,536,000 s a year; a fall of 0.1 from 10.2.
+    assert round(found.calmar, 6) == round(Decimal("0.01") * 31_536_000 / 7322 / (Decimal("0.1") / Decimal("10.2")), 6)
     downside = (returns[1] ** 2 / 2).sqrt()
     assert round(found.sortino, 6) == round(mean / downside * Decimal(8760).sqrt(), 6)
 
@@ -155,7 +157,8 @@ def test_the_curve_gives_drawdown_sharpe_and_sortino_and_money_paid_in_is_no_gai
 def test_figures_without_enough_points_are_none(trader):
     found = selectors.statistics(agent_id=trader.agent.id)
 
-    assert (found.points, found.sharpe, found.sortino, found.drawdown.lamports) == (1, None, None, 0)
+    assert (found.points, found.sharpe, found.sortino, found.calmar) == (1, None, None, None)
+    assert found.drawdown.lamports == 0
     assert found.trades.profit_factor is None
 
 

@@ -21,7 +21,7 @@ SOL_PLACES = Decimal("0.000000001")
 
 
 def _ratio(value: Decimal | None) -> str | None:
-    return None if value is None else money.text(value.quantize(RATIO_PLACES))
+    return None if value is None else money.text(value.quantize(RATIO_PLACES, context=money.EXACT))
 
 
 def _mean_sol(lamports: Decimal | None) -> str | None:
@@ -59,6 +59,7 @@ def statistics_wire(found: selectors.Statistics) -> dict[str, Any]:
         },
         "sharpe": _ratio(found.sharpe),
         "sortino": _ratio(found.sortino),
+        "calmar": _ratio(found.calmar),
         "equityPoints": found.points,
     }
 
@@ -70,7 +71,7 @@ class Statistics(Endpoint):
         "getStatistics",
         "Statistics of an agent's closed trades and of its hourly equity",
         tag="Agents",
-        description="Sharpe and Sortino ratio on a year's scale; what came from outside is neither gain nor loss.",
+        description="Sharpe, Sortino, Calmar ratio on a year's scale; what came from outside is neither gain nor loss.",
         answer=StatisticsShape,
         query=(openapi.address("walletAddress", "One of the agent's wallets."),),
         refusals=("WALLET_NOT_FOUND",),

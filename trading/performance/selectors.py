@@ -64,6 +64,7 @@ class Statistics:
     drawdown: performance.Drawdown
     sharpe: Decimal | None
     sortino: Decimal | None
+    calmar: Decimal | None
     points: int
 
 
@@ -99,7 +100,7 @@ def summary(*, agent_id: UUID, timeframe: Timeframe = "all", wallet_id: UUID | N
 
 
 def statistics(*, agent_id: UUID, wallet_id: UUID | None = None) -> Statistics:
-    """Statistics of the closed trades; drawdown, Sharpe and Sortino ratio of the hourly curve, a year's scale.
+    """Statistics of the closed trades; drawdown, Sharpe, Sortino and Calmar ratio of the hourly curve, a year's scale.
 
     What came from outside (deposits, withdrawals, adjustments) is neither gain nor loss.
     """
@@ -112,11 +113,13 @@ def statistics(*, agent_id: UUID, wallet_id: UUID | None = None) -> Statistics:
     for (at, value), flow in zip(curve, flows, strict=True):
         paid_in += flow
         earned.append((at, value - paid_in))
+    drawdown = performance.max_drawdown(earned)
     return Statistics(
         trades=performance.statistics(closed_trades(agent_id, mine)),
-        drawdown=performance.max_drawdown(earned),
+        drawdown=drawdown,
         sharpe=performance.sharpe(returns, periods_per_year=HOURS_PER_YEAR),
         sortino=performance.sortino(returns, periods_per_year=HOURS_PER_YEAR),
+        calmar=performance.calmar(returns, over=curve[-1][0] - curve[0][0], drawdown=drawdown),
         points=len(curve),
     )
 

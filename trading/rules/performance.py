@@ -209,6 +209,22 @@ def sortino(returns: Sequence[Decimal], *, periods_per_year: int = DAYS_PER_YEAR
     return mean / downside * Decimal(periods_per_year).sqrt() if downside else None
 
 
+@exact
+def calmar(returns: Sequence[Decimal], *, over: timedelta, drawdown: Drawdown) -> Decimal | None:
+    """Annualised return / maximum drawdown, both as fractions; `over` is the time from first to last equity value.
+
+    The return is that of all steps chained, on a year's scale without compounding: an hour's gain is not raised to the
+    power of 8,760. None without a return, a span or a fall (T. W. Young, Calmar Ratio: A Smoother Tool, 1991).
+    """
+    if not returns or over <= timedelta(0) or drawdown.percent == ZERO:
+        return None
+    grown = Decimal(1)
+    for value in returns:
+        grown *= 1 + value
+    years = Decimal(over // timedelta(microseconds=1)) / (timedelta(days=DAYS_PER_YEAR) // timedelta(microseconds=1))
+    return (grown - 1) / years / (drawdown.percent / HUNDRED)
+
+
 def _mean(values: Sequence[Decimal] | Sequence[int]) -> Decimal | None:
     return sum((Decimal(value) for value in values), ZERO) / len(values) if values else None
 

@@ -1,5 +1,6 @@
 """Statistics against figures worked out by hand, and P/L with its one set of formulas."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -109,3 +110,24 @@ def test_an_average_of_nothing_is_refused() -> None:
 )
 def test_fees_without_an_order_are_unknown(payload: dict[str, object] | None) -> None:
     assert fees.extract(payload) == fees.Fees(None, None, 0)
+
+
+def test_calmar_is_a_years_return_over_the_deepest_fall() -> None:
+    returns = [Decimal("0.2"), Decimal("-0.1")]  # 1.2 x 0.9 = 1.08: 8 % in a fifth of a year, 40 % a year
+    fall = performance.Drawdown(10, Decimal(10), None, None)
+    over = timedelta(days=73)
+
+    assert performance.calmar(returns, over=over, drawdown=fall) == 4
+    losing = performance.calmar(
+        [Decimal("-0.25")], over=timedelta(days=365), drawdown=replace(fall, percent=Decimal(25))
+    )
+    assert losing == -1
+
+
+def test_calmar_is_not_defined_without_a_return_a_span_or_a_fall() -> None:
+    returns, over = [Decimal("0.2")], timedelta(days=73)
+    fall, none = performance.Drawdown(10, Decimal(10), None, None), performance.max_drawdown([])
+
+    assert performance.calmar([], over=over, drawdown=fall) is None
+    assert performance.calmar(returns, over=timedelta(0), drawdown=fall) is None
+    assert performance.calmar(returns, over=over, drawdown=none) is None
