@@ -2,25 +2,20 @@
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
 from django.db import connection
 from django.test import Client
 
-from nexgent import clock
 from tests.contract import golden
 from tests.contract.cases import ABSENT, Case, filled, url_of
 from tests.contract.collected import NUMBERS, everything
 from tests.contract.table import rows, served
 from tests.contract.world import World, needs_commits
+from tests.executing import executing
 from tests.integration.api_client import ADDRESSES
-from trading.engine import leases
-from trading.engine.executor import execute
-from trading.models import Side
 
 CASES = everything()
 NO_GOLDEN = (
@@ -39,28 +34,6 @@ ROLLED_BACK = [case for case in CASES if not is_committed(case)]
 COMMITTED = [case for case in CASES if is_committed(case)]
 
 
-@contextmanager
-def sales(*, are_made: bool) -> Iterator[None]:
-    """Sells what is planned, as an exits process does."""
-    end = threading.Event()
-
-    def sell() -> None:
-        while not end.wait(0.02):
-            for order_id in leases.claim(Side.SELL, most=10, at=clock.now()):
-                execute(order_id, leases.OWNER)
-        connection.close()
-
-    thread = threading.Thread(target=sell)
-    if are_made:
-        thread.start()
-    try:
-        yield
-    finally:
-        end.set()
-        if are_made:
-            thread.join()
-
-
 @pytest.mark.django_db
 @pytest.mark.parametrize("case", ROLLED_BACK, ids=lambda case: case.id)
 def test_case(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +43,7 @@ def test_case(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("case", COMMITTED, ids=lambda case: case.id)
 def test_case_that_trades(case: Case, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    with sales(are_made=case.is_sold):
+    with executing() if case.is_sold else nullcontext():
         assert run(case, World(settings, monkeypatch)).status_code == case.status
 
 

@@ -1,20 +1,16 @@
 """What the API tests of money and trading share: an agent with funds, ticks, deposits, buys, an exits process."""
 
-import threading
 from decimal import Decimal
 
 import pytest
 from django.conf import settings
-from django.db import connection
 
 from nexgent import clock
 from nexgent.money import SOL_MINT
 from prices import services as prices
 from prices.records import PriceTick
+from tests.executing import executing
 from tests.integration.api_client import signed_in
-from trading.engine import leases
-from trading.engine.executor import execute
-from trading.models import Side
 
 MINT = "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263"
 ABSENT = "018f0000-0000-7000-8000-000000000009"
@@ -49,19 +45,8 @@ def inline_prices():
 @pytest.fixture
 def seller():
     """Sells what is planned, as an exits process does."""
-    end = threading.Event()
-
-    def run():
-        while not end.wait(0.02):
-            for order_id in leases.claim(Side.SELL, most=10, at=clock.now()):
-                execute(order_id, leases.OWNER)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    yield
-    end.set()
-    thread.join()
+    with executing():
+        yield
 
 
 def tick(price, mint=MINT, usd=None):

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import threading
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
@@ -10,7 +9,6 @@ from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
-from django.db import connection
 from django.test import Client
 from fido2 import cbor
 from fido2.cose import ES256
@@ -20,6 +18,7 @@ from nexgent.accounts import factors, services
 from nexgent.accounts.models import LoginGuard
 from nexgent.errors import Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,21 +80,16 @@ def test_a_code_is_good_once_and_none_before_it(person):
 def test_one_code_lets_one_of_ten_parallel_sign_ins_in(person, monkeypatch):
     user, secret, _ = person
     monkeypatch.setattr("nexgent.accounts.guards.ATTEMPTS_MAX", 100)
-    code, outcomes = code_of(secret, step=1), []
+    code = code_of(secret, step=1)
 
     def use():
         try:
             factors.code_check(user, code)
-            outcomes.append("in")
         except Refusal as refusal:
-            outcomes.append(refusal.code)
-        connection.close()
+            return refusal.code
+        return "in"
 
-    threads = [threading.Thread(target=use) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([use] * 10)
 
     assert sorted(outcomes) == ["CODE_WRONG"] * 9 + ["in"]
 

@@ -1,11 +1,9 @@
 """Limits of API keys: presets, an end, networks, a rate, rotation, last use, and SOL per day over their signals."""
 
-import threading
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import connection
 
 from nexgent import clock
 from nexgent.accounts import spending
@@ -17,6 +15,7 @@ from prices.records import PriceTick
 from signals import fanout
 from signals.models import Verdict
 from tests.integration.api_client import Api, signed_in
+from tests.racing import together
 from trading.models import Order
 from wallets import services as wallets
 from wallets.models import Wallet
@@ -205,7 +204,6 @@ def test_yesterday_s_spending_does_not_count(owner):
 
 def test_two_entries_at_once_cannot_both_take_the_last_sol(owner):
     key_id = ApiKey.objects.get(id=make(owner, spendLimitSol=5).json()["id"]).id
-    outcomes = []
 
     def enter():
         from django.db import transaction
@@ -214,17 +212,13 @@ def test_two_entries_at_once_cannot_both_take_the_last_sol(owner):
             purses = spending.Purses([key_id])
             try:
                 purses.take(key_id, LAMPORTS_PER_SOL)
-                outcomes.append("in")
+                outcome = "in"
             except Refusal as refusal:
-                outcomes.append(refusal.code)
+                outcome = refusal.code
             purses.close()
-        connection.close()
+        return outcome
 
-    threads = [threading.Thread(target=enter) for _ in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([enter] * 12)
 
     assert sorted(outcomes) == ["KEY_SPEND_LIMIT"] * 7 + ["in"] * 5
     assert KeySpend.objects.get().lamports == 5 * LAMPORTS_PER_SOL

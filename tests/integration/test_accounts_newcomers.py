@@ -1,10 +1,9 @@
 """Registration as the operator allows it, invitations into a workspace, and workspaces to choose from."""
 
-import threading
+from functools import partial
 
 import pytest
 from django.core import mail
-from django.db import connection
 from django.test import Client
 
 from nexgent import clock
@@ -12,6 +11,7 @@ from nexgent.accounts import grants, keys, letters, registration
 from nexgent.accounts.models import Invitation, Membership, User
 from nexgent.errors import Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -146,21 +146,15 @@ def test_one_invitation_lets_one_of_eight_in():
     owner = signed_in("owner@example.com")
     secret = owner.post(f"/api/v1/workspaces/{workspace(owner)}/invitations", {"role": "viewer"}).json()["inviteToken"]
     users = [sign_up(f"guest{number}@example.com") for number in range(8)]
-    outcomes = []
 
     def accept(user):
         try:
             registration.invitation_accept(user=user, secret=secret)
-            outcomes.append("in")
         except Refusal as refusal:
-            outcomes.append(refusal.code)
-        connection.close()
+            return refusal.code
+        return "in"
 
-    threads = [threading.Thread(target=accept, args=(user,)) for user in users]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([partial(accept, user) for user in users])
 
     assert sorted(outcomes) == ["INVITE_INVALID"] * 7 + ["in"]
 

@@ -1,10 +1,8 @@
 """Sessions of pages and tokens: seen, ended singly and all at once, with the sockets they opened; proof; passwords."""
 
-import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from nexgent import clock
@@ -13,6 +11,7 @@ from nexgent.accounts.models import PageSession, TokenSession, User
 from nexgent.api import throttling
 from nexgent.events import control
 from tests.integration.api_client import ADDRESSES, Api, sign_up
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -144,17 +143,12 @@ def test_twenty_parallel_refreshes_leave_one_living_session(monkeypatch, rotate)
     sign_up("many@example.com", PASSWORD)
     pair = login("many@example.com", rotateRefresh=rotate)
     monkeypatch.setattr(throttling.Limit, "allow_request", lambda self, request, view: True)
-    answers = []
+    answers = []  # in the order of their arrival
 
     def refresh():
         answers.append(Api().post("/api/v1/auth/refresh", {"refreshToken": pair["refreshToken"]}))
-        connection.close()
 
-    threads = [threading.Thread(target=refresh) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert together([refresh] * 20, threads=20) == [None] * 20
 
     assert [answer.status_code for answer in answers] == [200] * 20
     assert TokenSession.objects.get().revoked_at is None

@@ -1,6 +1,6 @@
 """Versions of the trading configuration: immutable, numbered, never lost to a concurrent save."""
 
-import threading
+import functools
 
 import pytest
 from django.db import connection
@@ -11,6 +11,7 @@ from nexgent.accounts.models import User, Workspace
 from nexgent.errors import NotFound, Refusal
 from nexgent.events.models import Event
 from nexgent.ids import uuid7
+from tests.racing import together
 
 
 @pytest.fixture
@@ -128,20 +129,12 @@ def test_d37_parallel_saves_lose_nothing():
         {"stopLoss": {"mode": "zones"}},
         {"takeProfit": {"enabled": True}},
     ]
-    start = threading.Barrier(len(partials))
 
-    def save(partial):
-        start.wait()
-        try:
-            services.config_update(agent_id=agent.id, partial=partial, author="ann")
-        finally:
-            connection.close()
+    saved = together(
+        [functools.partial(services.config_update, agent_id=agent.id, partial=one, author="ann") for one in partials]
+    )
 
-    threads = [threading.Thread(target=save, args=(partial,)) for partial in partials]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    assert not any(isinstance(result, Exception) for result in saved)
 
     data = selectors.config(agent.id).data
     assert [v.number for v in selectors.config_versions(agent.id)] == [5, 4, 3, 2, 1]

@@ -1,14 +1,12 @@
 """Closing several positions over REST: all of an agent's, and those a sender's own reference opened."""
 
-import threading
-
 import pytest
-from django.db import connection
 
 from nexgent.accounts.models import Membership, Role, User
 from signals import fanout
 from tests.integration.api_client import Api, signed_in
 from tests.integration.api_trading import ABSENT, MINT, buy, deposit, inline_prices, seller, tick, trader  # noqa: F401
+from tests.racing import together
 from trading.api import closing
 from trading.books import check
 from trading.models import Order, Position
@@ -96,17 +94,8 @@ def test_a_repeat_before_the_end_waits_for_the_same_orders(monkeypatch):
 def test_two_at_once_sell_each_position_once(monkeypatch):
     api, agent, _ = two_positions()
     monkeypatch.setattr(closing, "WAIT_SECONDS", {"simulation": 0.2, "live": 0.2})
-    answers = []
 
-    def send():
-        answers.append(Api(api.headers["Authorization"].split()[1]).post(path_of(agent)))
-        connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = together([lambda: Api(api.headers["Authorization"].split()[1]).post(path_of(agent))] * 2)
 
     assert [answer.status_code for answer in answers] == [202, 202]
     assert {row["orderId"] for answer in answers for row in answer.json()["positions"]} == {

@@ -1,15 +1,13 @@
 """Configuration versions over REST: what changed between two, and the way back as a new version."""
 
-import threading
-
 import pytest
-from django.db import connection
 
 from agents.api.versions import differences, way_back
 from agents.models import ConfigVersion
 from nexgent.accounts.models import Membership, Role, User
 from tests.integration.api_client import Api, signed_in
 from tests.integration.api_trading import ABSENT, buy, inline_prices, tick, trader  # noqa: F401
+from tests.racing import together
 from trading.models import Position
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("inline_prices")]
@@ -85,20 +83,11 @@ def test_a_restore_over_a_version_nobody_saw_is_refused():
 
 def test_restores_at_once_each_make_a_version():
     api, _, path = three_versions()
-    statuses = []
 
     def send():
-        client = Api(api.headers["Authorization"].split()[1])
-        statuses.append(client.post(f"{path}/1/restore").status_code)
-        connection.close()
+        return Api(api.headers["Authorization"].split()[1]).post(f"{path}/1/restore").status_code
 
-    threads = [threading.Thread(target=send) for _ in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-    assert statuses == [201, 201, 201]
+    assert together([send] * 3) == [201, 201, 201]
     assert sorted(ConfigVersion.objects.values_list("number", flat=True)) == [1, 2, 3, 4, 5, 6]
 
 

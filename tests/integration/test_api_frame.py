@@ -1,9 +1,8 @@
 """What all endpoints share: request ids, CORS, errors outside of views, limits without Valkey, sessions, alarms."""
 
-import threading
+import itertools
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from nexgent import clock
@@ -13,6 +12,7 @@ from nexgent.api.models import IdempotentAnswer
 from nexgent.events import alarms
 from nexgent.events.models import Alarm
 from tests.integration.api_client import Api, sign_up, signed_in
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -117,16 +117,8 @@ def test_without_valkey_limits_count_per_process_and_an_alarm_stands(settings, m
 
 def test_the_window_is_shared_exact_and_ends():
     key = f"window-{clock.now().timestamp()}"
-    results = []
 
-    def hit():
-        results.append(throttling.counter.hit(key))
-
-    threads = [threading.Thread(target=hit) for _ in range(10)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    results = together([lambda: throttling.counter.hit(key)] * 10)
 
     assert sorted(count for count, _ in results) == list(range(1, 11))
     assert all(0 < left <= throttling.WINDOW_MS for _, left in results)
@@ -176,21 +168,16 @@ def sign_in_workspace(email):
 
 
 def test_first_administrator_is_made_once_even_by_two():
-    outcomes = []
+    names = itertools.count()
 
-    def make(n):
+    def make():
         try:
-            services.create_first_admin(f"admin{n}@localhost", "Correct-Horse-9-Battery")
-            outcomes.append("made")
+            services.create_first_admin(f"admin{next(names)}@localhost", "Correct-Horse-9-Battery")
         except services.Refusal as refusal:
-            outcomes.append(refusal.code)
-        connection.close()
+            return refusal.code
+        return "made"
 
-    threads = [threading.Thread(target=make, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([make] * 4)
 
     assert sorted(outcomes) == ["ADMIN_EXISTS"] * 3 + ["made"]
 

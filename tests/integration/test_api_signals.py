@@ -1,7 +1,5 @@
 """Signal intake over REST: shapes, keys, limits, idempotency, statements per request."""
 
-import threading
-
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -11,6 +9,7 @@ from nexgent.api import throttling
 from nexgent.api.models import IdempotentAnswer
 from signals.models import Signal
 from tests.integration.api_client import Api, sign_up, signed_in
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -208,17 +207,8 @@ def test_a_malformed_idempotency_key_is_refused(key):
 
 def test_one_of_many_equal_requests_at_once_acts():
     raw = key_client().headers["Authorization"].removeprefix("Bearer ")
-    answers = []
 
-    def send():
-        answers.append(Api(raw).post(PATH, BODY, **{"Idempotency-Key": "race"}))
-        connection.close()
-
-    threads = [threading.Thread(target=send) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    answers = together([lambda: Api(raw).post(PATH, BODY, **{"Idempotency-Key": "race"})] * 8)
 
     statuses = sorted(answer.status_code for answer in answers)
     assert Signal.objects.count() == 1

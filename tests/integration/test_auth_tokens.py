@@ -1,12 +1,12 @@
 """Sign-in, refresh, logout and me, through a real HTTP client against a real database."""
 
-import threading
+import time
 from datetime import timedelta
+from uuid import uuid4
 
 import jwt
 import pytest
 from django.conf import settings
-from django.db import connection
 from django.test import Client
 
 from nexgent import clock
@@ -14,6 +14,7 @@ from nexgent.accounts import services
 from nexgent.accounts.models import LoginGuard, TokenSession, User
 from nexgent.api import throttling
 from tests.integration.api_client import ADDRESSES, Api, sign_up
+from tests.racing import together
 
 PASSWORD = "Correct-Horse-9-Battery"
 
@@ -80,6 +81,19 @@ def test_forged_tokens_are_refused():
     ):
         assert Api(token).get("/api/v1/auth/me").status_code == 401
     assert Api(jwt.encode(good, settings.JWT_SIGNING_KEY, "HS256")).get("/api/v1/auth/me").status_code == 200
+
+
+def test_a_token_that_was_good_is_refused_from_its_expiry_on():
+    user = sign_up("brief@example.com", PASSWORD)
+    ends = int(time.time()) + 3
+    claims = {"userId": str(user.id), "email": user.email, "type": "access", "exp": ends}
+    token = jwt.encode({**claims, "jti": str(uuid4())}, settings.JWT_SIGNING_KEY, algorithm="HS256")
+
+    before = Api(token).get("/api/v1/auth/me").status_code
+    time.sleep(ends + 0.05 - time.time())
+    after = Api(token).get("/api/v1/auth/me").status_code
+
+    assert (before, after) == (200, 401)
 
 
 def test_a_refresh_token_opens_nothing_but_refresh():
@@ -245,17 +259,8 @@ def test_a_lock_holds_for_its_address_only():
 
 def test_parallel_guesses_are_all_counted():
     sign_up("parallel@example.com", PASSWORD)
-    outcomes: list[str] = []
 
-    def guess() -> None:
-        outcomes.append(services_login("parallel@example.com", "10.9.9.6", "wrong"))
-        connection.close()
-
-    threads = [threading.Thread(target=guess) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    outcomes = together([lambda: services_login("parallel@example.com", "10.9.9.6", "wrong")] * 8)
 
     assert sorted(outcomes) == ["ACCOUNT_LOCKED"] * 4 + ["AUTHENTICATION_ERROR"] * 4
     assert LoginGuard.objects.get().failures == 8

@@ -14,6 +14,7 @@ from prices import cache
 from prices.records import PriceTick
 from signals import fanout
 from signals import services as signals
+from tests.racing import together
 from tests.trader import Trader
 from tests.venues import outside
 from trading import services as trading
@@ -23,27 +24,6 @@ from trading.models import Order, Position, Purpose, Side, State
 from wallets import selectors as wallets
 
 SOL = 10**9
-
-
-def together(*works) -> list:
-    """Run all at the same moment, each on a thread of its own; their results, exceptions included."""
-    gate, results = threading.Barrier(len(works)), [None] * len(works)
-
-    def run(number):
-        try:
-            gate.wait(10)
-            results[number] = works[number]()
-        except Exception as problem:
-            results[number] = problem
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(len(works))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    return results
 
 
 def free(trader) -> int:
@@ -79,7 +59,7 @@ def with_company(trader, count) -> list[Trader]:
 def test_d5_two_purchases_of_one_token_at_once_are_one_position(tape):
     trader = Trader(tape)
     trader.price("0.001")
-    results = together(*[buy(trader) for _ in range(6)])
+    results = together([buy(trader) for _ in range(6)])
 
     refused = [result.code for result in results if isinstance(result, Refusal)]
     assert refused == ["POSITION_EXISTS"] * 5
@@ -90,7 +70,7 @@ def test_d5_two_purchases_of_one_token_at_once_are_one_position(tape):
 def test_d5_one_key_sent_many_times_at_once_is_one_order(tape):
     trader = Trader(tape)
     trader.price("0.001")
-    results = together(*[buy(trader, key="k") for _ in range(4)])
+    results = together([buy(trader, key="k") for _ in range(4)])
 
     assert results == [Order.objects.get().id] * 4
     assert free(trader) == 9 * SOL
@@ -102,7 +82,7 @@ def test_d5_purchases_of_many_tokens_at_once_debit_every_one(tape):
     for mint in mints:
         trader.mint = mint
         trader.price("0.001")
-    results = together(*[buy(trader, mint) for mint in mints])
+    results = together([buy(trader, mint) for mint in mints])
 
     assert [result for result in results if isinstance(result, Exception)] == []
     assert free(trader) == 5 * SOL
@@ -115,7 +95,7 @@ def test_d5_the_limit_of_positions_holds_for_purchases_at_once(tape):
     for mint in mints:
         trader.mint = mint
         trader.price("0.001")
-    results = together(*[buy(trader, mint) for mint in mints])
+    results = together([buy(trader, mint) for mint in mints])
 
     assert sorted(r.code for r in results if isinstance(r, Refusal)) == ["MAX_POSITIONS_EXCEEDED"] * 3
     assert Position.objects.filter(agent=trader.agent).count() == 2
@@ -132,7 +112,7 @@ def test_d5_two_signals_for_one_token_at_once_are_one_position(tape):
             received_at=clock.now(),
             data={"tokenAddress": trader.mint, "signalType": uuid4().hex[:8], "signalStrength": 5},
         )
-    results = together(fanout.drain, fanout.drain, fanout.drain)
+    results = together([fanout.drain] * 3)
 
     assert sum(results) == 2
     assert Position.objects.count() == 1
@@ -144,7 +124,7 @@ def test_d5_sales_at_once_sell_once(tape):
     trader.price("0.001")
     trader.buy("1")
     position_id = trader.position.id
-    results = together(*[lambda: trading.position_close(position_id=position_id, principal="t") for _ in range(5)])
+    results = together([lambda: trading.position_close(position_id=position_id, principal="t") for _ in range(5)])
     trader.settle()
 
     assert [r.code for r in results if isinstance(r, Refusal)] == ["SALE_IN_PROGRESS"] * 4
@@ -162,7 +142,7 @@ def test_d5_two_engines_for_a_moment_sell_once(tape):
     ticks = [tick_of(trader, "0.0006")]
     for engine in engines:
         engine.offer(ticks)
-    results = together(engines[0].step, engines[1].step)
+    results = together([engine.step for engine in engines])
     trader.settle()
 
     assert [result for result in results if isinstance(result, Exception)] == []

@@ -16,6 +16,7 @@ from prices.models import Token
 from signals import fanout
 from signals import services as signals
 from signals.models import Signal, Verdict
+from tests.racing import together
 from tests.trader import Trader
 from tests.venues import Killed, outside
 from trading import services as trading
@@ -143,29 +144,10 @@ def test_d14_a_signal_drained_twice_at_once_leads_to_one_order(tape):
     signal = post(trader)
     Signal.objects.filter(id=signal.id).update(lease_until=None)
 
-    run_together(4, lambda number: fanout.answer(Signal.objects.get(id=signal.id)))
+    results = together([lambda: fanout.answer(Signal.objects.get(id=signal.id))] * 4)
 
+    assert [result for result in results if isinstance(result, Exception)] == []
     assert (Order.objects.count(), Position.objects.count(), Verdict.objects.count()) == (1, 1, 1)
-
-
-def run_together(count, work):
-    gate, failures = threading.Barrier(count), []
-
-    def run(number):
-        try:
-            gate.wait(10)
-            work(number)
-        except Exception as problem:
-            failures.append(problem)
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert failures == []
 
 
 @pytest.mark.parametrize("broken", ["fill", "ledger", "event"])

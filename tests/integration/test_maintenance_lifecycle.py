@@ -1,10 +1,6 @@
 """The ends of agents and their periods: archive, unassign, reset, and what is left behind."""
 
-import threading
-from contextlib import contextmanager
-
 import pytest
-from django.db import connection
 
 from agents.models import Agent, Assignment
 from nexgent import clock
@@ -13,6 +9,7 @@ from nexgent.events.models import Event
 from nexgent.ids import uuid7
 from nexgent.money import SOL_MINT
 from prices.models import Token
+from tests.executing import executing
 from tests.trader import Trader, tape_clock
 from trading import lifecycle, maintenance
 from trading import services as trading
@@ -33,25 +30,6 @@ def trader():
         trader = Trader(tape)
         trader.price("0.001")
         yield trader
-
-
-@contextmanager
-def worker(trader: Trader):
-    """Somebody who executes sales, as the exits process does."""
-    stop = threading.Event()
-
-    def run() -> None:
-        while not stop.wait(0.02):
-            trader.execute(Side.SELL)
-        connection.close()
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def make_live(trader: Trader) -> None:
@@ -159,7 +137,7 @@ def test_d34_a_reset_sells_empties_and_begins_the_next_epoch(trader):
     wallets.adjust(wallet_id=trader.wallet.id, asset=Trader(trader.tape).mint, amount=5, reason="gift", author="test")
     snapshots.capture()
 
-    with worker(trader):
+    with executing():
         ended = lifecycle.wallet_reset(agent_id=trader.agent.id, wallet_id=trader.wallet.id, author="me")
 
     assert (ended.epoch, ended.positions, ended.closed_positions, ended.balances) == (1, 1, 1, 2)
@@ -176,7 +154,7 @@ def test_d34_a_reset_sells_empties_and_begins_the_next_epoch(trader):
 
 def test_after_a_reset_the_count_begins_anew(trader):
     trader.buy("1")
-    with worker(trader):
+    with executing():
         lifecycle.wallet_reset(agent_id=trader.agent.id, wallet_id=trader.wallet.id, author="me")
     trader.fund("3")
     trader.engine.check()

@@ -1,8 +1,8 @@
 """The writer's thread: nothing waits for it, an unwilling PostgreSQL costs no price, writers never deadlock."""
 
-import threading
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 
 import psycopg
 import pytest
@@ -14,6 +14,7 @@ from prices.models import Candle, LatestPrice, Tick
 from prices.records import PriceTick
 from prices.writer import Mode, Writer
 from tests.fakes.loopback import until
+from tests.racing import together
 
 T0 = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
 MINTS = [mint_of(bytes([n]) * 32) for n in range(1, 41)]
@@ -41,26 +42,15 @@ def test_prices_wait_while_postgresql_refuses_and_are_written_afterwards() -> No
 
 
 def test_four_processes_writing_the_same_mints_never_deadlock() -> None:
-    problems: list[BaseException] = []
-
     def work(order: list[str], part: int) -> None:
         writer = Writer(Mode.INLINE)
-        try:
-            for second in range(15):
-                writer.add([tick(second + 1, second * 4 + part, mint) for mint in order])
-        except BaseException as problem:
-            problems.append(problem)
-        finally:
-            connection.close()
+        for second in range(15):
+            writer.add([tick(second + 1, second * 4 + part, mint) for mint in order])
 
     orders = [MINTS, MINTS[::-1], MINTS[20:] + MINTS[:20], MINTS[::2] + MINTS[1::2]]
-    threads = [threading.Thread(target=work, args=(order, part)) for part, order in enumerate(orders)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    ends = together([partial(work, order, part) for part, order in enumerate(orders)])
 
-    assert problems == []
+    assert ends == [None] * 4
     assert set(LatestPrice.objects.values_list("price_sol", "observed_at")) == {(15, T0 + timedelta(seconds=59))}
     assert set(Candle.objects.values_list("high", "low", "ticks")) == {(15, 1, 60)}
 

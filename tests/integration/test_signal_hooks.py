@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-import threading
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +13,7 @@ from nexgent.accounts.models import AuditEntry, Membership, Role, User
 from signals import hooks
 from signals.models import SeenMessage, Signal, SignalHook
 from tests.integration.api_client import Api, signed_in
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -120,12 +120,8 @@ def test_a_signed_message_that_was_refused_may_come_again(owner) -> None:
 
 def test_the_same_signed_message_at_once_is_one_signal(owner) -> None:
     hook = make(owner, isSigned=True)
-    at, statuses = clock.now().timestamp(), []
-    threads = [threading.Thread(target=lambda: statuses.append(send(hook, at=at).status_code)) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at = clock.now().timestamp()
+    statuses = together([lambda: send(hook, at=at).status_code] * 6)
     assert sorted(statuses) == [201] + [409] * 5
     assert Signal.objects.count() == 1
 
