@@ -39,7 +39,7 @@ class Connection:
         self._messages: deque[float] = deque()
 
     def end(self, reason: str, *, code: str = "") -> None:
-        """Tell why, with the code that REST has for it, then close as the reference does when a credential is not good."""
+        """Tell why, with the code of REST if there is one, then close as the reference does on a bad credential."""
         self.outlet.push(self.told({"message": reason, "code": code} if code else {"message": reason}))
         self.outlet.close(1008, reason)
 

@@ -6,7 +6,6 @@ the operator's own network, now or a moment later, reaches nothing there (`WEBHO
 
 import asyncio
 import ipaddress
-import socket
 import threading
 import time
 from urllib.parse import urlsplit
@@ -16,7 +15,8 @@ from django.conf import settings
 
 from nexgent import clock
 from nexgent.api import signatures
-from nexgent.events import webhook_queue
+from nexgent.events import webhook_names, webhook_queue
+from nexgent.events.webhook_names import Unreachable
 from nexgent.events.webhook_queue import Claimed, Outcome
 from nexgent.events.webhooks import PURPOSE
 from nexgent.sealing import BrokenSeal, unseal
@@ -30,10 +30,6 @@ ROUNDS_MAX = 20
 """Rounds of one drain; new events are looked for before each drain."""
 _UNICAST, _NAT64 = ipaddress.IPv6Network("2000::/3"), ipaddress.IPv6Network("64:ff9b::/96")
 _running = threading.BoundedSemaphore(DRAINS_MAX)
-
-
-class Unreachable(Exception):
-    """The receiver may not be called, or has no address."""
 
 
 def drain() -> int:
@@ -83,8 +79,7 @@ async def _send(client: httpx.AsyncClient, delivery: Claimed) -> Outcome:
 async def _post(client: httpx.AsyncClient, delivery: Claimed) -> tuple[int, str]:
     parts = urlsplit(delivery.url)
     host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    address = await _address_of(host, port)
+    address = await _address_of(host)
     body = delivery.body.encode()
     signature = signatures.sign(body, secret=unseal(delivery.secret, purpose=PURPOSE), at=int(time.time()))
     key = str(delivery.id) if delivery.seq is None else f"{delivery.stream_id}:{delivery.seq}"
@@ -108,13 +103,9 @@ async def _post(client: httpx.AsyncClient, delivery: Claimed) -> tuple[int, str]
         return answer.status_code, said.decode(errors="replace").replace("\x00", "")
 
 
-async def _address_of(host: str, port: int) -> str:
+async def _address_of(host: str) -> str:
     """One address of the host that may be called; raises `Unreachable`."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as problem:
-        raise Unreachable(f"{host} has no address") from problem
-    addresses = [str(entry[4][0]) for entry in found]
+    addresses = await webhook_names.addresses_of(host)
     if not settings.WEBHOOK_PRIVATE_ADDRESSES and not all(map(_is_public, addresses)):
         raise Unreachable(f"{host} is not a public address")
     return addresses[0]

@@ -3,7 +3,9 @@
 import hashlib
 import hmac
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -15,10 +17,11 @@ from django.db import transaction
 from nexgent import clock
 from nexgent.accounts.models import AuditEntry, Membership
 from nexgent.events import services as events
-from nexgent.events import webhook_delivery, webhook_queue
+from nexgent.events import webhook_delivery, webhook_names, webhook_queue
 from nexgent.events.models import Alarm, DeliveryState, WebhookAttempt, WebhookDelivery
 from tests.fakes.loopback import Fault, LoopbackServer, Query
 from tests.integration.api_client import Api, signed_in
+from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,6 +182,60 @@ def test_a_receiver_that_hangs_keeps_no_other_waiting(owner, workspace_id, recei
     assert not WebhookDelivery.objects.exclude(state=DeliveryState.DELIVERED).exclude(webhook_id=slow["id"]).exists()
 
 
+@pytest.fixture
+def slow_names(monkeypatch):
+    """A resolver that takes three seconds for names that end in .slow, and counts how often it is asked."""
+    asked, resolve = [], socket.getaddrinfo
+
+    def getaddrinfo(host, *args, **kwargs):
+        if str(host).endswith(".slow"):
+            asked.append(host)
+            time.sleep(3)
+        return resolve("localhost" if str(host).endswith(".slow") else host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(webhook_names, "LOOKUP_SECONDS", 0.5)
+    return asked
+
+
+def test_names_that_resolve_slowly_keep_no_other_waiting(owner, workspace_id, receiver, slow_names) -> None:
+    # given more slow names than an event loop has threads for lookups, and one quick name
+    for number in range(12):
+        make(owner, f"http://receiver-{number}.slow/in")
+    quick = make(owner, receiver.url.replace("127.0.0.1", "localhost"))
+    happen(workspace_id, "signal_created", "signal_created")
+    # when
+    begun = time.monotonic()
+    tried = webhook_delivery.drain()
+    taken = time.monotonic() - begun
+    # then the quick one has its messages, the drain did not wait for the resolver, and each name was asked for once
+    assert tried == 26
+    assert taken < 2.5
+    assert len(receiver.bodies) == 2
+    assert set(WebhookDelivery.objects.filter(webhook_id=quick["id"]).values_list("state", flat=True)) == {
+        DeliveryState.DELIVERED
+    }
+    errors = WebhookAttempt.objects.exclude(delivery__webhook_id=quick["id"]).values_list("error", flat=True)
+    assert len(errors) == 24
+    assert "Unreachable: receiver-0.slow was not looked up within 0.5 s" in errors
+    assert sorted(slow_names) == sorted(f"receiver-{number}.slow" for number in range(12))
+
+
+def test_lookups_under_way_have_an_end(owner, workspace_id, receiver, slow_names, monkeypatch) -> None:
+    monkeypatch.setattr(webhook_names, "LOOKUPS_MAX", 1)
+    monkeypatch.setattr(webhook_names, "_running", {})
+    for number in range(2):
+        make(owner, f"http://other-{number}.slow/in")
+    happen(workspace_id, "signal_created")
+    # when
+    webhook_delivery.drain()
+    # then
+    assert sorted(error.partition("slow ")[2] for error in WebhookAttempt.objects.values_list("error", flat=True)) == [
+        "was not looked up within 0.5 s",
+        "was not looked up: too many slow names",
+    ]
+
+
 def test_only_public_addresses_are_called(owner, workspace_id, receiver, settings) -> None:
     settings.WEBHOOK_PRIVATE_ADDRESSES = False
     port = receiver.url.rpartition(":")[2]
@@ -221,11 +278,8 @@ def test_a_claim_of_a_process_that_died_is_taken_over(owner, workspace_id, recei
 def test_drains_at_once_make_one_delivery_per_event(owner, workspace_id, receiver) -> None:
     make(owner, receiver.url)
     happen(workspace_id, *["signal_created"] * 30)
-    threads = [threading.Thread(target=webhook_delivery.drain) for _ in range(2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    drained = together([webhook_delivery.drain] * 2)
+    assert not any(isinstance(result, Exception) for result in drained)
     webhook_delivery.drain()
     assert sorted(message["seq"] for message in receiver.messages()) == list(range(1, 31))
 
