@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 
+from trading.engine import calls as calls_module
 from trading.engine import way
 from trading.engine.calls import Calls
 
@@ -41,12 +42,12 @@ def test_a_venue_has_so_many_calls_at_once_and_another_does_not_wait_for_it():
     calls.venue("quick", other.set)
     until(lambda: len(begun) == 3 and other.is_set())
     time.sleep(0.05)
-    assert (begun, calls.running("slow")) == ([0, 1, 2], 3)
+    assert (sorted(begun), calls.running("slow")) == ([0, 1, 2], 3)
 
     end.set()
     until(lambda: calls.running("slow") == 0)
     calls.stop()
-    assert begun == [0, 1, 2, 3, 4]
+    assert sorted(begun) == [0, 1, 2, 3, 4]
 
 
 def test_what_fails_gives_its_place_back():
@@ -60,6 +61,41 @@ def test_what_fails_gives_its_place_back():
 
     assert done.wait(5)
     calls.stop()
+
+
+def test_no_more_threads_work_than_are_needed_and_idle_ones_end(monkeypatch):
+    monkeypatch.setattr(calls_module, "IDLE_SECONDS", 0.2)
+    calls, seen, both = Calls("few", threads=8), [], threading.Barrier(2, timeout=5)
+
+    def names():
+        return {thread.name for thread in threading.enumerate() if thread.name.startswith("few-call")}
+
+    for number in range(20):
+        calls.alone(lambda number=number: seen.append((number, threading.current_thread().name)))
+        until(lambda number=number: len(seen) == number + 1)
+        time.sleep(0.005)
+    assert seen == [(number, "few-call-0") for number in range(20)]
+
+    for _ in range(2):
+        calls.alone(both.wait)
+    until(lambda: len(names()) == 2)
+    until(lambda: not names())
+    calls.alone(lambda: seen.append((20, "")))
+    until(lambda: len(seen) == 21)
+    calls.stop()
+
+
+def test_beyond_its_threads_work_waits_and_none_is_lost_or_done_twice():
+    calls, seen = Calls("busy", threads=3), []
+    for number in range(300):
+        calls.alone(lambda number=number: seen.append(number))
+
+    until(lambda: len(seen) == 300)
+    calls.stop()
+    calls.alone(lambda: seen.append("after the end"))
+    time.sleep(0.02)
+
+    assert sorted(seen) == list(range(300))
 
 
 def test_what_comes_later_comes_in_the_order_of_its_time():

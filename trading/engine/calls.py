@@ -11,10 +11,12 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 
 log = logging.getLogger(__name__)
 THREADS = 160
+IDLE_SECONDS = 5.0
+"""A thread with nothing to do for so long ends: each that has worked keeps memory for itself."""
 CALLS_PER_VENUE_MAX = 128
 
 Work = Callable[[], None]
@@ -25,7 +27,7 @@ class Calls:
     """The threads of one drain."""
 
     def __init__(self, name: str, *, threads: int = THREADS, most: int = CALLS_PER_VENUE_MAX) -> None:
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=f"{name}-call")
+        self._threads = _Threads(f"{name}-call", most=threads)
         self._most = most
         self._running: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[Work]] = defaultdict(deque)
@@ -39,7 +41,7 @@ class Calls:
                 self._waiting[profile].append(work)
                 return
             self._running[profile] += 1
-        self._start(lambda: self._run(profile, work))
+        self._threads.start(lambda: self._run(profile, work))
 
     def running(self, profile: str) -> int:
         """Calls of a venue that are under way."""
@@ -47,7 +49,7 @@ class Calls:
 
     def alone(self, work: Work) -> None:
         """Do something in a thread of its own that is no venue's call."""
-        self._start(work)
+        self._threads.start(work)
 
     def after(self, seconds: float, work: Work) -> None:
         """Do something quick in so many seconds."""
@@ -56,7 +58,7 @@ class Calls:
     def stop(self) -> None:
         """Begin nothing more."""
         self._later.stop()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
     def _run(self, profile: str, work: Work) -> None:
         try:
@@ -68,13 +70,68 @@ class Calls:
                 if following is None:
                     self._running[profile] -= 1
             if following is not None:
-                self._start(lambda: self._run(profile, following))
+                self._threads.start(lambda: self._run(profile, following))
 
-    def _start(self, work: Work) -> None:
+
+class _Threads:
+    """Threads on demand. The one that became idle last works next, so that there are never more than are needed."""
+
+    def __init__(self, name: str, *, most: int) -> None:
+        self._name = name
+        self._most = most
+        self._number = itertools.count()
+        self._count = 0
+        self._idle: list[SimpleQueue[Work | None]] = []
+        self._waiting: deque[Work] = deque()
+        self._lock = threading.Lock()
+        self._is_stopped = False
+
+    def start(self, work: Work) -> None:
+        with self._lock:
+            if self._is_stopped:
+                log.info("no call is begun any more")  # its lease expires, another process goes on
+            elif self._idle:
+                self._idle.pop().put(work)
+            elif self._count < self._most:
+                self._count += 1
+                threading.Thread(target=self._work, args=[work], name=f"{self._name}-{next(self._number)}").start()
+            else:
+                self._waiting.append(work)
+
+    def stop(self) -> None:
+        with self._lock:
+            self._is_stopped = True
+            self._waiting.clear()
+            while self._idle:
+                self._idle.pop().put(None)
+
+    def _work(self, work: Work | None) -> None:
+        own: SimpleQueue[Work | None] = SimpleQueue()
+        while work is not None:
+            try:
+                work()
+            except Exception:
+                log.exception("a call failed")
+            work = None  # an idle thread keeps nothing of it
+            work = self._next(own)
+
+    def _next(self, own: "SimpleQueue[Work | None]") -> Work | None:
+        """What to do next; None: end."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            if self._is_stopped:
+                return None
+            self._idle.append(own)
         try:
-            self._pool.submit(work)
-        except RuntimeError:  # shutting down: the lease expires, another process goes on
-            log.info("no call is begun any more")
+            return own.get(timeout=IDLE_SECONDS)
+        except Empty:
+            with self._lock:
+                if own in self._idle:
+                    self._idle.remove(own)
+                    self._count -= 1
+                    return None
+        return own.get()  # it came at the last moment
 
 
 class _Later:
