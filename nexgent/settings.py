@@ -209,7 +209,10 @@ SIMPLE_JWT: dict[str, object] = {
 # What lower layers contribute to health (dotted paths; `nexgent.runtime.health`): a ready check answers True or False,
 # a report answers a record with "status" healthy, degraded or unhealthy.
 READY_CHECKS: dict[str, str] = {"recovery": "trading.engine.recovery.is_recovered"}
-HEALTH_REPORTS: dict[str, str] = {"engine": "trading.engine.recovery.report"}
+HEALTH_REPORTS: dict[str, str] = {
+    "feeds": "prices.condition.report",
+    "engine": "trading.engine.recovery.report",
+}
 # Called by `manage.py demo` when the database is ready, before the processes start; they see NEXGENT_DEMO=1.
 DEMO_PREPARATION = "nexgent.runtime.demo.prepare"
 # What the preparation of a demo found out (`nexgent.runtime.demo`), read by its processes. The market is "live" or

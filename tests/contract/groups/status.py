@@ -66,6 +66,7 @@ CASES = [
         for root in ("", "root:")
         for case in (
             Case(f"GET {root}/health", 200, who="nobody"),
+            Case(f"GET {root}/health", 200, "of whose feeds nobody tells", who="nobody", given=with_feeds),
             Case(f"GET {root}/health/live", 200, who="nobody"),
             Case(f"GET {root}/health", 503, who="nobody", given=_no_database),
             Case(f"GET {root}/health/ready", 200, who="nobody", given=_engine_runs),
