@@ -7,7 +7,16 @@ from django.views.generic import RedirectView
 from agents import selectors as agent_selectors
 from agents.api import agents, balances, config, live, versions
 from agents.api import wallets as agent_wallets
-from nexgent.accounts import alarms_api, audit_api, grants_api, keys_api, registration_api, sessions_api, step_up
+from nexgent.accounts import (
+    alarms_api,
+    audit_api,
+    grants_api,
+    keys_api,
+    passkeys_api,
+    registration_api,
+    sessions_api,
+    step_up,
+)
 from nexgent.accounts import api as accounts
 from nexgent.accounts import webhooks_api as webhooks
 from nexgent.api import pages as description
@@ -62,6 +71,8 @@ urlpatterns = [
     path(API + "auth/factors/totp", sessions_api.Totp.as_view()),
     path(API + "auth/factors/totp/offer", sessions_api.TotpOffer.as_view()),
     path(API + "auth/factors/recovery-codes", sessions_api.RecoveryCodes.as_view()),
+    path(API + "auth/factors/passkeys", passkeys_api.Passkeys.as_view()),
+    path(API + "auth/factors/passkeys/offer", passkeys_api.PasskeyOffer.as_view()),
     path(API + "auth/factors/<str:factor_id>", sessions_api.OneFactor.as_view()),
     path(API + "auth/register", registration_api.Register.as_view()),
     path(API + "auth/password-reset", registration_api.Reset.as_view()),

@@ -144,6 +144,21 @@ def factor_remove(user: User, factor_id: UUID | str) -> None:
     letters.notice(user, "A second factor was removed from your account.")
 
 
+def passkey_rename(user: User, factor_id: UUID | str, *, name: str) -> Factor:
+    """Give a passkey another name. Raises `NotFound`, `InvalidInput` for an empty name."""
+    kept = name.replace("\x00", "").strip()[:NAME_MAX]
+    if not kept:
+        raise InvalidInput({"name": "is required"})
+    with transaction.atomic():
+        mine = Authenticator.objects.select_for_update(no_key=True).filter(user_id=user.pk, type=PASSKEY)
+        row = next((row for row in mine if str(_id_of(row)) == str(factor_id)), None)
+        if row is None:
+            raise NotFound("factor")
+        row.data["name"] = kept
+        row.save(update_fields=["data"])
+    return _factor(row)
+
+
 def forget_all(user: User) -> int:
     """Take all factors off a user who lost them; returns how many there were."""
     count = Authenticator.objects.filter(user_id=user.pk).delete()[0]

@@ -13,7 +13,7 @@ from nexgent.accounts.models import Role
 from nexgent.accounts.sessions import Session
 from nexgent.accounts.shapes import EndedShape, FactorShape, OpenSessionShape, RecoveryCodesShape, TotpOfferShape
 from nexgent.api import pagination
-from nexgent.api.bodies import Body, read
+from nexgent.api.bodies import Body, Trimmed, read
 from nexgent.api.openapi import describe, window
 from nexgent.api.query import uuid_of
 from nexgent.api.wire import stamp, stamp_or_none
@@ -30,6 +30,10 @@ LISTING = pagination.Listing(
 class TotpBody(Body):
     secret: str = Field(min_length=32, max_length=32)
     code: str = Field(min_length=6, max_length=10)
+
+
+class NameBody(Body):
+    name: Trimmed = Field(min_length=1, max_length=factors.NAME_MAX)
 
 
 def session_wire(session: Session) -> dict[str, Any]:
@@ -96,8 +100,21 @@ class Factors(Endpoint):
 
 
 class OneFactor(Endpoint):
-    roles = {"DELETE": Role.VIEWER}
-    step_up = {"DELETE": step_up.always}
+    roles = {"PATCH": Role.VIEWER, "DELETE": Role.VIEWER}
+    step_up = {"PATCH": step_up.always, "DELETE": step_up.always}
+
+    @describe(
+        "renamePasskey",
+        "Give a passkey another name",
+        tag=TAG,
+        body=NameBody,
+        answer=FactorShape,
+        refusals=("STEP_UP_REQUIRED",),
+        example={"name": "Laptop"},
+    )
+    def patch(self, request: Request, factor_id: str) -> Response:
+        name = read(NameBody, request.data).name
+        return Response(factor_wire(factors.passkey_rename(request.principal.user, factor_id, name=name)))
 
     @describe(
         "removeFactor",
@@ -138,6 +155,7 @@ class Totp(Endpoint):
         "Add the authenticator app that showed this code",
         tag=TAG,
         body=TotpBody,
+        example={"secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", "code": "123456"},
         answer=RecoveryCodesShape,
         status=201,
         refusals=("STEP_UP_REQUIRED", "FACTOR_EXISTS"),

@@ -41,13 +41,15 @@ class KeyShape(Shape):
     spend_limit_sol: DecimalText | None
     spent_today_sol: DecimalText | None
     rate_per_minute: int | None
+    requires_signature: bool
     previous_good_until: Stamp | None
 
 
 class NewKeyShape(KeyShape):
-    """`key` is shown this once."""
+    """`key` and `signingSecret` (of a key that signs its requests) are shown this once."""
 
     key: str
+    signing_secret: str | None
 
 
 class KeysShape(Shape):
@@ -105,6 +107,14 @@ class TotpOfferShape(Shape):
 
     secret: str
     url: str
+
+
+class PasskeyOfferShape(Shape):
+    """`publicKey` goes to the authenticator; its answer comes back with `challengeId`."""
+
+    challenge_id: str
+    expires_in: int
+    public_key: Object
 
 
 class RecoveryCodesShape(Shape):

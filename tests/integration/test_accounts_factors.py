@@ -1,29 +1,22 @@
 """Second factors: codes of an app, recovery codes, passkeys of a software authenticator; locks, and used steps."""
 
-import hashlib
 import json
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.hashes import SHA256
 from django.test import Client
-from fido2 import cbor
-from fido2.cose import ES256
-from fido2.webauthn import Aaguid, AttestedCredentialData, AuthenticatorData
 
 from nexgent.accounts import factors, services
 from nexgent.accounts.models import LoginGuard
 from nexgent.errors import Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up
 from tests.racing import together
+from tests.soft_key import SoftKey, decoded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PASSWORD = "Correct-Horse-9-Battery"
-ORIGIN = "http://localhost"
 
 
 def login(email, **extra):
@@ -180,60 +173,6 @@ def test_pages_ask_for_the_code_and_keep_the_way(person):
 
 def test_without_a_password_there_is_no_second_step():
     assert Client().get("/sign-in/code/").headers["Location"] == "/sign-in/"
-
-
-class SoftKey:
-    """A passkey in software: one P-256 credential that answers what a browser would ask it."""
-
-    def __init__(self):
-        self.private = ec.generate_private_key(ec.SECP256R1())
-        self.id, self.handle, self.count = b"soft-credential-1", b"", 0
-
-    def made(self, options):
-        options = options["publicKey"]
-        self.handle = decoded(options["user"]["id"])
-        public = ES256.from_cryptography_key(self.private.public_key())
-        about = AttestedCredentialData.create(Aaguid.NONE, self.id, public)
-        data = AuthenticatorData.create(hashlib.sha256(options["rp"]["id"].encode()).digest(), 0x45, 0, about)
-        client = client_data("webauthn.create", options["challenge"])
-        attestation = cbor.encode({"fmt": "none", "attStmt": {}, "authData": bytes(data)})
-        return self._answer({"clientDataJSON": encoded(client), "attestationObject": encoded(attestation)})
-
-    def answered(self, options, *, origin=ORIGIN):
-        options = options["publicKey"]
-        self.count += 1
-        data = AuthenticatorData.create(hashlib.sha256(options["rpId"].encode()).digest(), 0x05, self.count)
-        client = client_data("webauthn.get", options["challenge"], origin=origin)
-        signature = self.private.sign(bytes(data) + hashlib.sha256(client).digest(), ec.ECDSA(SHA256()))
-        return self._answer(
-            {
-                "clientDataJSON": encoded(client),
-                "authenticatorData": encoded(bytes(data)),
-                "signature": encoded(signature),
-                "userHandle": encoded(self.handle),
-            }
-        )
-
-    def _answer(self, response):
-        return {
-            "id": encoded(self.id),
-            "rawId": encoded(self.id),
-            "type": "public-key",
-            "response": response,
-            "clientExtensionResults": {"credProps": {"rk": True}},
-        }
-
-
-def encoded(data):
-    return urlsafe_b64encode(data).rstrip(b"=").decode()
-
-
-def decoded(text):
-    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
-
-
-def client_data(kind, challenge, *, origin=ORIGIN):
-    return json.dumps({"type": kind, "challenge": challenge, "origin": origin, "crossOrigin": False}).encode()
 
 
 @pytest.fixture

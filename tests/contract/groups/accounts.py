@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from typing import Any
 
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth as totp
 
 from nexgent import clock
@@ -11,6 +12,7 @@ from nexgent.accounts import factors, letters
 from nexgent.accounts.models import MailedLink, TokenSession
 from tests.contract.cases import ABSENT, Case
 from tests.contract.world import PASSWORD, World, value
+from tests.soft_key import SoftKey
 
 SECRET = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 NEW_PASSWORD = "Another-Horse-7-Stapler"
@@ -27,6 +29,44 @@ def _code(_world: World) -> str:
 def _factor_id(world: World) -> str:
     factors.totp_add(world.user("owner"), secret=SECRET, code=world["code"])
     return str(world.owner.get("/api/v1/auth/factors").json()[0]["id"])
+
+
+@value("passkeyId")
+def _passkey_id(world: World) -> str:
+    offer = world.post(OFFER_PASSKEY.removeprefix("POST "), status=200)
+    world.post("/auth/factors/passkeys", _answer(offer))
+    return str(world.owner.get("/api/v1/auth/factors").json()[0]["id"])
+
+
+@value("challengeId")
+def _challenge_id(world: World) -> str:
+    return str(world["passkeyOffer"]["challengeId"])
+
+
+@value("passkeyOffer")
+def _passkey_offer(world: World) -> Any:
+    return world.post(OFFER_PASSKEY.removeprefix("POST "), status=200)
+
+
+@value("credential")
+def _credential(world: World) -> Any:
+    return _answer(world["passkeyOffer"])["credential"]
+
+
+def _answer(offer: Any) -> dict[str, Any]:
+    made = SoftKey().made(offer, origin="https://testserver")
+    return {"challengeId": offer["challengeId"], "name": "Laptop", "credential": made}
+
+
+def _full(world: World) -> None:
+    """The owner has as many passkeys as one may have."""
+    rows = [Authenticator(user=world.user("owner"), type="webauthn", data={"name": "x"}) for _ in range(20)]
+    Authenticator.objects.bulk_create(rows)
+
+
+def _no_valkey(world: World) -> None:
+    assert world.owner
+    world.settings.REDIS_URL = "redis://127.0.0.1:1/0"
 
 
 @value("sessionId")
@@ -69,6 +109,12 @@ NEW_USER = {"email": "new@example.com", "password": PASSWORD}
 REGISTER, PASSWORD_ROUTE, PROOF = "POST /auth/register", "POST /auth/password", "POST /auth/step-up"
 RESET, RESET_USE, EMAIL = "POST /auth/password-reset", "POST /auth/password-reset/confirm", "POST /auth/email"
 TOTP, OFFER, CODES = "POST /auth/factors/totp", "POST /auth/factors/totp/offer", "POST /auth/factors/recovery-codes"
+PASSKEY, OFFER_PASSKEY, RENAME = (
+    "POST /auth/factors/passkeys",
+    "POST /auth/factors/passkeys/offer",
+    "PATCH /auth/factors/:factorId",
+)
+ADD_PASSKEY = {"challengeId": "{challengeId}", "name": "Laptop", "credential": "{credential}"}
 ONE_FACTOR, ONE_SESSION = "DELETE /auth/factors/:factorId", "DELETE /auth/sessions/:sessionId"
 CHANGE = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
 ADD = {"secret": SECRET, "code": "{code}"}
@@ -100,6 +146,19 @@ CASES = [
     Case(TOTP, 400, "no secret", body={"code": "123456"}, fields=("secret",)),
     Case(TOTP, 403, "proof is old", body=ADD, **OLD),
     Case(TOTP, 409, "there is one", body=ADD, uses=("factorId",), code="FACTOR_EXISTS"),
+    Case(OFFER_PASSKEY, 200),
+    Case(OFFER_PASSKEY, 403, "proof is old", **OLD),
+    Case(OFFER_PASSKEY, 409, "too many", given=_full, code="FACTOR_EXISTS"),
+    Case(OFFER_PASSKEY, 503, "no Valkey", given=_no_valkey, code="DEPENDENCY_DOWN"),
+    Case(PASSKEY, 201, body=ADD_PASSKEY),
+    Case(PASSKEY, 400, "no challenge", body={**ADD_PASSKEY, "challengeId": "x"}, fields=("challengeId",)),
+    Case(PASSKEY, 400, "no answer", body={**ADD_PASSKEY, "credential": {"id": "x"}}, fields=("credential",)),
+    Case(PASSKEY, 403, "proof is old", body=ADD_PASSKEY, uses=("challengeId", "credential"), **OLD),
+    Case(PASSKEY, 503, "no Valkey", body={**ADD_PASSKEY, "challengeId": "x", "credential": {}}, given=_no_valkey),
+    Case(RENAME, 200, path={"factorId": "{passkeyId}"}, body={"name": "Desk"}),
+    Case(RENAME, 400, body={"name": " "}, fields=("name",)),
+    Case(RENAME, 403, "proof is old", path={"factorId": ABSENT}, body={"name": "Desk"}, **OLD),
+    Case(RENAME, 404, "an app has no name", body={"name": "Desk"}, code="FACTOR_NOT_FOUND"),
     Case(CODES, 201, uses=("factorId",)),
     Case(CODES, 403, "proof is old", **OLD),
     Case(CODES, 409, "without a factor", code="NO_FACTOR"),
