@@ -88,6 +88,15 @@ class Trader:
         self.engine = Engine()
         self.engine.step()
 
+    @classmethod
+    def with_position(cls, tape: clock.TapeClock, **options: Any) -> "Trader":
+        """One that bought for 1 SOL at 0.001, a second ago."""
+        trader = cls(tape, **options)
+        trader.price("0.001")
+        trader.buy("1")
+        trader.wait(1)
+        return trader
+
     def fund(self, sol: str) -> None:
         if amount := money.lamports(Decimal(sol)):
             wallets.deposit(wallet_id=self.wallet.id, lamports=amount, author="test", at=clock.now())

@@ -133,10 +133,7 @@ def test_d5_sales_at_once_sell_once(tape):
 
 
 def test_d5_two_engines_for_a_moment_sell_once(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     engines = [trader.engine, Engine()]
     engines[1].step()
     ticks = [tick_of(trader, "0.0006")]
@@ -239,10 +236,7 @@ def test_d17_two_agents_with_the_same_token_are_independent(tape):
 
 
 def test_d17_the_book_is_rebuilt_after_it_was_empty(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price("0.0006")
     assert len(trader.engine.book) == 0
     trader.wait(1)

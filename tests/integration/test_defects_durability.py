@@ -152,10 +152,7 @@ def test_d14_a_signal_drained_twice_at_once_leads_to_one_order(tape):
 
 @pytest.mark.parametrize("broken", ["fill", "ledger", "event"])
 def test_d15_a_sale_that_fails_inside_leaves_nothing_behind(tape, monkeypatch, broken):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     before = (trader.position.version, trader.position.remaining_units, Event.objects.count())
 
     def fails(*arguments, **options):

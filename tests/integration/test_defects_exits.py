@@ -35,10 +35,7 @@ def owned(trader: Trader, asset: str = money.SOL_MINT) -> int:
     [("fixed", 4990, "0.0509"), ("zones", 4250, "0.0435"), ("exponential", 4500, "0.046")],
 )
 def test_d1_the_stop_of_a_gain_of_5000_percent_is_stored_and_enforced(tape, mode, stop, price):
-    trader = Trader(tape, config={"stopLoss": {"mode": mode}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config={"stopLoss": {"mode": mode}})
     trader.price("0.051")
     trader.engine.book.save_watermarks(at=clock.now())
 
@@ -68,10 +65,9 @@ def test_d2_without_sol_usd_the_engine_trades_in_sol_and_books_no_usd(tape):
 
 
 def test_d3_a_preset_sells_at_its_own_levels_whatever_is_stored(tape):
-    trader = Trader(tape, config={"takeProfit": {"enabled": True, "mode": "aggressive", "levels": LADDER}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(
+        tape, config={"takeProfit": {"enabled": True, "mode": "aggressive", "levels": LADDER}}
+    )
     trader.price("0.00125")
 
     assert trader.position.levels_hit == 1
@@ -79,10 +75,7 @@ def test_d3_a_preset_sells_at_its_own_levels_whatever_is_stored(tape):
 
 
 def test_d6_a_dca_re_bases_peak_and_stop_so_that_the_next_tick_holds(tape):
-    trader = Trader(tape, config={"dca": {"enabled": True, "mode": "aggressive"}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config={"dca": {"enabled": True, "mode": "aggressive"}})
     trader.price("0.00119")
     trader.wait(1)
     trader.price("0.0009")
@@ -116,10 +109,7 @@ def test_d7_a_position_without_stop_and_ladder_exists_and_closes_stale(tape):
 
 def test_d9_dca_buys_after_a_take_profit(tape):
     config = ladder((50, 25)) | {"stopLoss": {"enabled": False}, "dca": {"enabled": True, "mode": "conservative"}}
-    trader = Trader(tape, config=config)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=config)
     trader.price("0.0015")
     assert trader.position.remaining_units == 750 * 10**9
     trader.wait(1)
@@ -132,10 +122,7 @@ def test_d9_dca_buys_after_a_take_profit(tape):
 
 
 def test_d10_a_planned_stop_needs_no_further_price(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.engine.offer([PriceTick(trader.mint, Decimal("0.0006"), clock.now(), "test")])
     trader.engine.step()
     cache.forget()
@@ -164,10 +151,7 @@ def test_d16_a_full_ladder_leaves_nothing_and_closes(tape, units):
 
 @pytest.mark.parametrize(("price", "closes"), [("0.00068", True), ("0.000680000000000000000001", False)])
 def test_d20_a_fall_of_exactly_32_percent_is_at_the_stop(tape, price, closes):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price(price)
 
     assert (trader.position.closed_at is not None) is closes
@@ -175,10 +159,7 @@ def test_d20_a_fall_of_exactly_32_percent_is_at_the_stop(tape, price, closes):
 
 @pytest.mark.parametrize(("peak", "stop"), [("0.0012", 10), ("0.001199999999999999999999", -32)])
 def test_d20_a_rise_of_exactly_20_percent_arms_the_stop(tape, peak, stop):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price(peak)
     trader.engine.book.save_watermarks(at=clock.now())
 
@@ -186,10 +167,7 @@ def test_d20_a_rise_of_exactly_20_percent_arms_the_stop(tape, peak, stop):
 
 
 def test_d20_exactly_50_percent_reaches_the_ladders_level(tape):
-    trader = Trader(tape, config=ladder((50, 25)))
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=ladder((50, 25)))
     trader.price("0.001499999999999999999999")
     assert trader.position.levels_hit == 0
     trader.wait(1)
@@ -219,10 +197,7 @@ def test_d21_a_peak_is_kept_however_little_it_rose_and_written_once(tape):
 
 def test_d24_dca_is_cut_to_the_reserve_and_the_cap(tape):
     config = {"dca": {"enabled": True, "mode": "aggressive"}, "purchaseLimits": {"minimumAgentBalance": 0.5}}
-    trader = Trader(tape, config=config, sol="1.7")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=config, sol="1.7")
     trader.price("0.0009")
 
     dca = trader.orders(purpose=Purpose.DCA)[0]
@@ -232,10 +207,7 @@ def test_d24_dca_is_cut_to_the_reserve_and_the_cap(tape):
 
 def test_d24_a_dca_below_the_stop_never_fires(tape):
     levels = [{"dropPercent": -40, "buyPercent": 50}]
-    trader = Trader(tape, config={"dca": {"enabled": True, "mode": "custom", "levels": levels}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config={"dca": {"enabled": True, "mode": "custom", "levels": levels}})
     trader.price("0.0006")
 
     assert trader.orders(purpose=Purpose.DCA) == []

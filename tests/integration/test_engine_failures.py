@@ -30,10 +30,7 @@ def alarms(trader):
 
 def test_a_stop_is_tried_again_with_back_off_until_it_fills(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.extend([BUSY] * 3)
     began = clock.now()
     trader.price("0.0006")
@@ -55,10 +52,7 @@ def test_a_stop_is_tried_again_with_back_off_until_it_fills(tape):
 
 def test_a_later_price_never_cancels_a_stop_that_is_tried_again(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.append(BUSY)
     trader.price("0.0006")
     trader.wait(2)
@@ -70,10 +64,7 @@ def test_a_later_price_never_cancels_a_stop_that_is_tried_again(tape):
 
 def test_the_wait_after_a_failure_ends_at_thirty_seconds(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.extend([BUSY] * 7)
     trader.price("0.0006")
     for _ in range(7):
@@ -87,10 +78,7 @@ def test_the_wait_after_a_failure_ends_at_thirty_seconds(tape):
 
 def test_a_failed_take_profit_waits_while_a_stop_does_not(tape):
     venue = outside()
-    trader = Trader(tape, config=LADDER, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=LADDER, profile="outside")
     venue.refusals.extend([BUSY])
     trader.price("0.00115")
     assert trader.position.exit_not_before == clock.now() + timedelta(seconds=2)
@@ -105,10 +93,7 @@ def test_a_failed_take_profit_waits_while_a_stop_does_not(tape):
 
 def test_a_failed_take_profit_is_tried_again_when_its_wait_is_over(tape):
     venue = outside()
-    trader = Trader(tape, config=LADDER, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=LADDER, profile="outside")
     venue.refusals.append(BUSY)
     trader.price("0.00115")
     trader.wait(2)
@@ -133,10 +118,7 @@ def test_a_silent_feed_sells_nothing_and_the_stop_fills_when_it_speaks(tape):
 
 
 def test_a_dca_that_is_refused_by_the_reserve_waits_a_minute(tape):
-    trader = Trader(tape, config={"dca": {"enabled": True, "mode": "aggressive"}}, sol="1.505")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config={"dca": {"enabled": True, "mode": "aggressive"}}, sol="1.505")
     trader.price("0.0009")
     refused = trader.orders(purpose=Purpose.DCA)
     assert [(order.state, order.error_code) for order in refused] == [(State.FAILED, "BELOW_MINIMUM_TRADE")]
@@ -182,10 +164,7 @@ def test_an_entry_that_would_buy_no_token_is_refused(tape, profile):
 
 
 def test_a_stop_at_a_price_of_almost_nothing_closes(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price("0.000000000000000001")
 
     assert trader.position.close_reason == "stop_loss"
@@ -193,10 +172,7 @@ def test_a_stop_at_a_price_of_almost_nothing_closes(tape):
 
 
 def test_a_stop_whose_fees_exceed_what_it_brings_still_closes(tape):
-    trader = Trader(tape, profile=with_fees())
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile=with_fees())
     trader.price("0.000000000001")
 
     assert trader.position.close_reason == "stop_loss"

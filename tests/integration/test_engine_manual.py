@@ -21,10 +21,7 @@ SOL = 10**9
 @pytest.fixture
 def holder(tape):
     """A trader with 1000 tokens at 0.001 SOL."""
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     return trader
 
 
@@ -129,10 +126,7 @@ def test_a_close_beside_a_sale_under_way_is_refused(holder):
 
 def test_a_person_goes_before_a_stop_that_waits_to_be_tried_again(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.append(BUSY)
     trader.price("0.0006")
     close(trader)
@@ -148,10 +142,7 @@ def test_a_person_goes_before_a_stop_that_waits_to_be_tried_again(tape):
 
 def test_a_stop_goes_on_after_a_persons_close_failed(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.extend([BUSY, BUSY])
     trader.price("0.0006")
     close(trader)
@@ -235,10 +226,7 @@ def test_d11_only_an_untradable_position_is_written_off_and_with_a_reason(holder
 
 
 def test_d11_a_write_off_burns_the_rest_and_shows_as_a_loss(tape):
-    trader = Trader(tape, profile=with_fees())
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile=with_fees())
     close(trader, percent=Decimal(50))
     before = trader.position
     untradable(trader)
@@ -260,10 +248,7 @@ def test_d11_a_write_off_burns_the_rest_and_shows_as_a_loss(tape):
 
 def test_d11_a_stop_that_can_never_be_sold_does_not_keep_from_writing_off(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.refusals.extend([BUSY] * 2)
     trader.price("0.0001")
     untradable(trader)
@@ -288,10 +273,7 @@ def test_d11_a_silent_feed_never_closes_and_never_writes_off(holder):
 
 def test_a_manual_close_that_is_lost_leaves_the_position_and_its_state(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.losses.append(LOST)
     order = close(trader)
 
@@ -301,10 +283,7 @@ def test_a_manual_close_that_is_lost_leaves_the_position_and_its_state(tape):
 
 
 def test_a_pinned_stop_stands_still_below_the_trail(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price("0.0015")
     position = trading.position_override(position_id=trader.position.id, override=None, stop_percent=Decimal(10))
     trader.settle()

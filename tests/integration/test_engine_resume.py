@@ -54,10 +54,7 @@ def test_an_entry_submitted_by_a_dead_process_fills_once(tape):
 
 def test_a_sale_submitted_by_a_dead_process_fills_once(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     venue.on_resolve = kill
     with pytest.raises(Killed):
         trader.price("0.0006")
@@ -74,10 +71,7 @@ def test_a_sale_submitted_by_a_dead_process_fills_once(tape):
 @pytest.mark.parametrize("step", ["on_quote", "on_submit", "on_resolve"])
 def test_a_dca_whose_process_dies_at_any_step_buys_once(tape, step):
     venue = outside()
-    trader = Trader(tape, config=DCA, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=DCA, profile="outside")
     setattr(venue, step, kill)
     with pytest.raises(Killed):
         trader.price("0.0009")
@@ -93,10 +87,7 @@ def test_a_dca_whose_process_dies_at_any_step_buys_once(tape, step):
 
 def test_a_dead_owner_that_comes_back_changes_nothing(tape):
     venue = outside()
-    trader = Trader(tape, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, profile="outside")
     ghost = uuid4()
     venue.on_quote = kill
     with pytest.raises(Killed):
@@ -129,10 +120,7 @@ def submitted_dca(trader, venue):
 
 def test_a_buy_that_lands_after_a_full_exit_is_sold_by_the_same_exit(tape):
     venue = outside()
-    trader = Trader(tape, config=DCA, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=DCA, profile="outside")
     dca = submitted_dca(trader, venue)
     trader.wait(1)
     trader.price("0.0006")
@@ -151,10 +139,7 @@ def test_a_buy_that_lands_after_a_full_exit_is_sold_by_the_same_exit(tape):
 
 def test_a_buy_that_never_lands_after_a_full_exit_lets_the_position_close(tape):
     venue = outside()
-    trader = Trader(tape, config=DCA, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=DCA, profile="outside")
     dca = submitted_dca(trader, venue)
     trader.wait(1)
     trader.price("0.0006")
@@ -170,10 +155,7 @@ def test_a_buy_that_never_lands_after_a_full_exit_lets_the_position_close(tape):
 
 def test_a_buy_that_is_only_planned_is_cancelled_by_a_full_exit(tape):
     venue = outside()
-    trader = Trader(tape, config=DCA, profile="outside")
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=DCA, profile="outside")
     venue.on_quote = kill
     with pytest.raises(Killed):
         trader.price("0.0009")

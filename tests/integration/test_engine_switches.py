@@ -36,10 +36,7 @@ def code_of(trader, sol="1") -> str:
 
 def stopped(tape, **options) -> Trader:
     """A trader whose first position was stopped at a loss of 0.4 SOL."""
-    trader = Trader(tape, **options)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, **options)
     trader.price("0.0006")
     assert trader.position.close_reason == "stop_loss"
     return trader
@@ -78,10 +75,7 @@ def test_exits_off_stops_every_sale_and_on_again_decides_what_is_due(tape):
 
 
 def test_a_stop_planned_before_exits_went_off_is_not_sold(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.engine.offer([tick_of(trader, "0.0006")])
     trader.engine.step()
     trader.switch(exits_simulation=False)
@@ -134,10 +128,7 @@ def test_exposure_cuts_an_entry_of_a_signal_and_refuses_a_persons(tape):
 
 
 def test_exposure_of_a_token_cuts_a_dca(tape):
-    trader = Trader(tape, config=DCA | {"limits": {"maxExposurePerTokenSol": 1.3}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=DCA | {"limits": {"maxExposurePerTokenSol": 1.3}})
     trader.price("0.0009")
 
     assert trader.orders(purpose=Purpose.DCA)[0].fill.amount_in == 300_000_000
@@ -239,10 +230,9 @@ def test_protections_count_nothing_of_an_epoch_that_ended(tape, protection):
 
 
 def test_the_daily_loss_counts_what_is_not_realised_yet(tape):
-    trader = Trader(tape, config={"stopLoss": {"enabled": False}, "protections": {"dailyLoss": {"sol": 0.4}}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(
+        tape, config={"stopLoss": {"enabled": False}, "protections": {"dailyLoss": {"sol": 0.4}}}
+    )
     trader.price("0.0006")
     trader.mint = Trader(tape, sol="0").mint
     trader.price("0.001")
@@ -251,10 +241,9 @@ def test_the_daily_loss_counts_what_is_not_realised_yet(tape):
 
 
 def test_the_daily_loss_counts_a_part_that_was_sold_of_an_open_position(tape):
-    trader = Trader(tape, config={"stopLoss": {"enabled": False}, "protections": {"dailyLoss": {"sol": 0.2}}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(
+        tape, config={"stopLoss": {"enabled": False}, "protections": {"dailyLoss": {"sol": 0.2}}}
+    )
     trader.price("0.0005")
     trading.position_close(position_id=trader.position.id, principal="t", percent=Decimal(50))
     trader.settle()
@@ -328,10 +317,7 @@ def test_the_stamps_of_an_order_never_go_back(tape):
 
 
 def test_an_order_keeps_rule_configuration_and_extremes(tape):
-    trader = Trader(tape)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape)
     trader.price("0.0015")
     trader.wait(1)
     trader.price("0.0013")

@@ -160,10 +160,7 @@ def test_a_signal_that_cannot_be_answered_holds_up_no_other(tape):
 
 
 def test_a_sell_signal_answered_by_two_at_once_is_one_sale(tape):
-    trader = Trader(tape, config=ONE_SOL | {"signals": {"followSell": True}})
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=ONE_SOL | {"signals": {"followSell": True}})
     signal = accept(trader, trader.mint, 1, side="sell")
 
     problems = [done for done in together([lambda: fanout.answer(signal)] * 6) if done is not None]

@@ -94,10 +94,7 @@ def swapped(position):
 def test_stop_ladder_dca_and_manual_close_at_once_sell_nothing_twice(tape, profile, round_):
     venue = outside(delay_ms=20)
     venue.on_quote = venue.on_submit = lambda request: time.sleep(0.005)
-    trader = Trader(tape, config=EVERYTHING, sol="50", profile=profile)
-    trader.price("0.001")
-    trader.buy("1")
-    trader.wait(1)
+    trader = Trader.with_position(tape, config=EVERYTHING, sol="50", profile=profile)
     position = trader.position
     prices.publish([PriceTick(trader.mint, Decimal("0.0009"), clock.now(), "test")])
 
