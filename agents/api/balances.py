@@ -125,6 +125,7 @@ class Balances(Endpoint):
         "Refused: a balance is the sum of its postings",
         tag="Ledger",
         body=OfAgent,
+        example={"agentId": "0190a6a0-0000-7000-8000-000000000001"},
         status=409,
         answer=Error,
         refusals=("AGENT_NOT_FOUND",),

@@ -52,6 +52,7 @@ class Tickets(Endpoint):
         tag="Live",
         description="Single use, 30 seconds. The socket lives as long as the session that asked for the ticket.",
         body=TicketBody,
+        example={"agentId": "0190a6a0-0000-7000-8000-000000000001"},
         answer=TicketShape,
         status=201,
         refusals=("AGENT_NOT_FOUND", "DEPENDENCY_DOWN"),

@@ -92,6 +92,7 @@ class Refresh(Endpoint):
         "The next access token",
         tag="Sign-in",
         body=RefreshBody,
+        example={"refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.signature"},
         answer=RefreshedShape,
         refusals=("AUTHENTICATION_ERROR",),
     )
@@ -107,7 +108,13 @@ class Logout(Endpoint):
     is_for_first_password = True
 
     @describe(
-        "signOut", "End the session of the token", tag="Sign-in", body=LogoutBody, body_required=False, answer=Done
+        "signOut",
+        "End the session of the token",
+        tag="Sign-in",
+        body=LogoutBody,
+        body_required=False,
+        example={"refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.signature"},
+        answer=Done,
     )
     def post(self, request: Request) -> Response:
         body = read(LogoutBody, request.data)
@@ -138,6 +145,7 @@ class Password(Endpoint):
         tag="Sign-in",
         description="Ends every session of the user, this one too, and opens a new one.",
         body=PasswordBody,
+        example={"currentPassword": "correct-horse-battery-9", "newPassword": "another-horse-staple-7"},
         answer=TokensShape,
         refusals=("ACCOUNT_LOCKED", "STEP_UP_REQUIRED"),
     )

@@ -54,6 +54,16 @@ class Passkeys(Endpoint):
         "Add the passkey that answered the challenge",
         tag=TAG,
         body=PasskeyBody,
+        example={
+            "challengeId": "what-the-offer-says",
+            "name": "Laptop",
+            "credential": {
+                "id": "AQIDBA",
+                "rawId": "AQIDBA",
+                "type": "public-key",
+                "response": {"clientDataJSON": "e30", "attestationObject": "o2NmbXQ"},
+            },
+        },
         answer=RecoveryCodesShape,
         status=201,
         refusals=("STEP_UP_REQUIRED", "DEPENDENCY_DOWN"),

@@ -99,6 +99,7 @@ class Register(Endpoint):
         "Register, where the operator allows it",
         tag=SIGN_IN,
         body=RegisterBody,
+        example={"email": "you@example.com", "password": "correct-horse-battery-9"},
         answer=SessionShape,
         status=201,
         refusals=("REGISTRATION_OFF", "INVITE_INVALID", "REGISTRATION_REFUSED"),
@@ -122,6 +123,7 @@ class Reset(Endpoint):
         tag=SIGN_IN,
         description="The answer is the same for every e-mail.",
         body=ResetBody,
+        example={"email": "you@example.com"},
         answer=Done,
         status=202,
         refusals=("ACCOUNT_LOCKED",),
@@ -143,6 +145,7 @@ class ResetUse(Endpoint):
         tag=SIGN_IN,
         description="Ends every session. Second factors stay.",
         body=ResetUseBody,
+        example={"token": "what-the-letter-says", "password": "another-horse-staple-7"},
         answer=Done,
         refusals=("LINK_INVALID",),
     )
@@ -163,6 +166,7 @@ class Email(Endpoint):
         tag=SIGN_IN,
         description="A link is mailed to the new address; the e-mail changes when it is opened.",
         body=EmailBody,
+        example={"email": "new@example.com"},
         answer=Done,
         status=202,
         refusals=("STEP_UP_REQUIRED",),
@@ -221,7 +225,7 @@ class Invitations(Endpoint):
         body=InvitationBody,
         answer=NewInvitationShape,
         status=201,
-        refusals=("STEP_UP_REQUIRED",),
+        refusals=("STEP_UP_REQUIRED", "TOO_MANY_INVITATIONS"),
         example={"role": "viewer", "email": "friend@example.com"},
     )
     def post(self, request: Request, workspace_id: str) -> Response:
@@ -258,6 +262,7 @@ class Accept(Endpoint):
         "Accept an invitation and act in its workspace",
         tag=WORKSPACES,
         body=AcceptBody,
+        example={"inviteToken": "what-the-invitation-says"},
         answer=WorkspaceShape,
         refusals=("INVITE_INVALID", "ALREADY_MEMBER"),
     )

@@ -6,9 +6,11 @@ body or answer looks like from pydantic. Built once per process, when somebody a
 
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from drf_spectacular.generators import EndpointEnumerator
@@ -22,6 +24,8 @@ from nexgent.api.rendering import dumps
 
 PREFIX = "/api/v1"
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+EXAMPLES = Path(__file__).with_name("examples.json")
+"""Answers by route and status, made from those that the tests of the contract compare with."""
 _OPTIONAL_PREFIX = "^(?:api/v1/)?"
 
 
@@ -97,8 +101,15 @@ def document() -> dict[str, Any]:
     described = list(_distinct(route for route in routes() if route.operation is not None))
     schemas = operations.Schemas([operation for _, operation in described])
     paths: dict[str, dict[str, Any]] = {}
+    examples = json.loads(EXAMPLES.read_text())
     for route, operation in described:
-        part = operations.wire(operation, method=route.method, view=route.endpoint, converters=route.converters)
+        part = operations.wire(
+            operation,
+            method=route.method,
+            view=route.endpoint,
+            converters=route.converters,
+            examples=examples.get(f"{route.method} {route.path}", {}),
+        )
         paths.setdefault(route.path, {})[route.method.lower()] = schemas.resolve(part)
     components = {
         "schemas": schemas.components,

@@ -152,9 +152,14 @@ def _clean(schema: Any) -> Any:
 
 
 def wire(
-    operation: Operation, *, method: str, view: type[APIView] | None, converters: Mapping[str, str]
+    operation: Operation,
+    *,
+    method: str,
+    view: type[APIView] | None,
+    converters: Mapping[str, str],
+    examples: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The operation object; schemas are placeholders until `Schemas.resolve`."""
+    """The operation object; schemas are placeholders until `Schemas.resolve`. `examples` are answers by status."""
     is_public = bool(getattr(view, "is_public", False)) if operation.is_public is None else operation.is_public
     scope = getattr(view, "scopes", {}).get(method)
     limits = _limits(view, method)
@@ -177,6 +182,10 @@ def wire(
         body = {"required": operation.is_body_required, "content": {"application/json": content}}
         part["requestBody"] = body
     part["responses"] = _responses(operation, converters, is_public=is_public, is_limited=bool(limits))
+    for status, example in examples.items():
+        content = part["responses"].get(status, {}).get("content", {})
+        if "application/json" in content:
+            content["application/json"].setdefault("example", example)
     return part
 
 

@@ -15,7 +15,15 @@ from nexgent.api.shapes import Object
 AGE_SECONDS = 300
 
 
-@describe("getOpenApi", "This text", tag="Description", answer=Object, public=True, answer_headers=("ETag",))
+@describe(
+    "getOpenApi",
+    "This text",
+    tag="Description",
+    answer=Object,
+    answer_example={"openapi": "3.1.0", "info": {"title": "Nexgent", "version": "1"}, "paths": {}},
+    public=True,
+    answer_headers=("ETag",),
+)
 @require_safe
 def openapi(request: HttpRequest) -> HttpResponse:
     """The OpenAPI text; 304 for who has it."""

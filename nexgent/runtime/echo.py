@@ -38,7 +38,14 @@ class Echo(Endpoint):
     is_public = True
     parser_classes = (JsonParser, FormParser)
 
-    @describe("testWebhook", "Show what a webhook sends (not in production)", tag="System", body=Any, answer=EchoShape)
+    @describe(
+        "testWebhook",
+        "Show what a webhook sends (not in production)",
+        tag="System",
+        body=Any,
+        example={"ticker": "BONKUSD", "price": 0.000021},
+        answer=EchoShape,
+    )
     def post(self, request: Request) -> Response:
         if settings.PRODUCTION:
             raise NotFound()

@@ -208,6 +208,7 @@ class Swaps(Endpoint):
         "Refused: closed trades are what the engine booked",
         tag="Ledger",
         body=OfAgent,
+        example={"agentId": "0190a6a0-0000-7000-8000-000000000001"},
         refusals=("AGENT_NOT_FOUND",),
         status=409,
         answer=Error,

@@ -174,6 +174,7 @@ class WriteOff(Endpoint):
         tag="Trading",
         description="A loss in the books, with reason and author.",
         body=WriteOffBody,
+        example={"reason": "The pool was drained"},
         answer=WrittenOffShape,
         refusals=("NOT_UNTRADABLE", "REASON_REQUIRED", "POSITION_NOT_FOUND", "ORDER_IN_PROGRESS"),
         idempotent=True,

@@ -67,6 +67,11 @@ class Assign(Endpoint):
         "Let an agent trade from a wallet",
         tag="Wallets",
         body=AssignBody,
+        example={
+            "agentId": "0190a6a0-0000-7000-8000-000000000001",
+            "walletAddress": "9xQeWvG816bUx9EPjHmaT23yvVM2ZWbrrpZb9PusVFin",
+            "walletType": "live",
+        },
         answer=AssignedShape,
         status=201,
         also={200: AssignedShape},
@@ -162,6 +167,7 @@ class CheckDeposits(Endpoint):
         tag="Wallets",
         path=ADDRESS,
         body=CheckBody,
+        example={"agentId": "0190a6a0-0000-7000-8000-000000000001"},
         answer=DepositCheckShape,
         refusals=("WALLET_NOT_FOUND", "SIMULATION_WALLET", "ORDER_IN_PROGRESS", "BALANCE_CHANGED", "CHAIN_UNAVAILABLE"),
     )
