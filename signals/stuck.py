@@ -50,7 +50,14 @@ def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception) -> None:
     """Log and alarm that an agent cannot be asked; the others go on."""
     log.error("agent set apart", extra={"agent_id": str(agent_id)}, exc_info=problem)
     detail = {"problem": type(problem).__name__}
-    alarms.raise_alarm("AGENT_STUCK", subject=str(agent_id), detail=detail, workspace_id=workspace_id, at=clock.now())
+    alarms.raise_alarm(
+        "AGENT_STUCK",
+        subject=str(agent_id),
+        detail=detail,
+        workspace_id=workspace_id,
+        agent_id=agent_id,
+        at=clock.now(),
+    )
 
 
 def set_apart(signal: Signal, agent_id: UUID, problem: Exception) -> None:

@@ -21,6 +21,7 @@ def alarm_wire(alarm: Alarm) -> dict[str, Any]:
         "id": alarm.id,
         "code": alarm.code,
         "subject": alarm.subject,
+        "agentId": alarm.agent_id,
         "detail": alarm.detail,
         "since": stamp(alarm.since),
         "clearedAt": stamp_or_none(alarm.cleared_at),
@@ -28,7 +29,10 @@ def alarm_wire(alarm: Alarm) -> dict[str, Any]:
 
 
 class Alarms(Endpoint):
-    """The workspace's alarms and the installation's, newest first; `active=true` leaves out cleared ones."""
+    """The workspace's alarms and the installation's, newest first; `active=true` leaves out cleared ones.
+
+    A limited member sees those of no agent and of the agents it has grants for.
+    """
 
     @describe(
         "listAlarms",
@@ -38,7 +42,10 @@ class Alarms(Endpoint):
         query=(*window(LISTING), flag("active", "`true`: only those that stand.")),
     )
     def get(self, request: Request) -> Response:
-        rows = Alarm.objects.filter(Q(workspace_id=request.principal.workspace_id) | Q(workspace_id=None))
+        principal = request.principal
+        rows = Alarm.objects.filter(Q(workspace_id=principal.workspace_id) | Q(workspace_id=None))
+        if principal.agent_ids is not None:
+            rows = rows.filter(Q(agent_id=None) | Q(agent_id__in=principal.agent_ids))
         is_active = query.flag(request, "active")
         if is_active is not None:
             rows = rows.filter(cleared_at__isnull=is_active)

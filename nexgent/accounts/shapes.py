@@ -150,6 +150,7 @@ class AlarmShape(Shape):
     id: Uuid
     code: str
     subject: str
+    agent_id: Uuid | None
     detail: Object
     since: Stamp
     cleared_at: Stamp | None

@@ -15,7 +15,8 @@ from nexgent.events.services import NewEvent, append
 from nexgent.ids import uuid7
 
 _OPEN = """
-INSERT INTO events_alarm (id, code, subject, workspace_id, detail, since) VALUES (%s, %s, %s, %s, %s::text::jsonb, %s)
+INSERT INTO events_alarm (id, code, subject, workspace_id, agent_id, detail, since)
+VALUES (%s, %s, %s, %s, %s, %s::text::jsonb, %s)
 ON CONFLICT (code, subject) WHERE cleared_at IS NULL DO NOTHING
 """
 _CLOSE = """
@@ -25,10 +26,19 @@ RETURNING id, workspace_id
 
 
 def raise_alarm(
-    code: str, *, subject: str, detail: dict[str, Any] | None = None, workspace_id: UUID | None = None, at: datetime
+    code: str,
+    *,
+    subject: str,
+    detail: dict[str, Any] | None = None,
+    workspace_id: UUID | None = None,
+    agent_id: UUID | None = None,
+    at: datetime,
 ) -> None:
-    """Open the alarm `code` about `subject` unless it is open; an event `alarm_raised` tells the workspace."""
-    transaction.on_commit(lambda: _open(code, subject, detail or {}, workspace_id, at))
+    """Open the alarm `code` about `subject` unless it is open; an event `alarm_raised` tells the workspace.
+
+    `agent_id` is the agent that the subject belongs to, if any: who may not see that agent does not see the alarm.
+    """
+    transaction.on_commit(lambda: _open(code, subject, detail or {}, workspace_id, agent_id, at))
 
 
 def clear(code: str, *, subject: str, at: datetime) -> None:
@@ -36,11 +46,13 @@ def clear(code: str, *, subject: str, at: datetime) -> None:
     transaction.on_commit(lambda: _close(code, subject, at))
 
 
-def _open(code: str, subject: str, detail: dict[str, Any], workspace_id: UUID | None, at: datetime) -> None:
+def _open(
+    code: str, subject: str, detail: dict[str, Any], workspace_id: UUID | None, agent_id: UUID | None, at: datetime
+) -> None:
     alarm_id = uuid7()
     facts = json.dumps(detail, default=str)
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_OPEN, [alarm_id, code, subject, workspace_id, facts, at])
+        cursor.execute(_OPEN, [alarm_id, code, subject, workspace_id, agent_id, facts, at])
         if cursor.rowcount and workspace_id is not None:
             payload = {"alarmId": str(alarm_id), "code": code, "subject": subject, "detail": json.loads(facts)}
             append([NewEvent(workspace_id, "alarm_raised", payload, at)])

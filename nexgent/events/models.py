@@ -51,6 +51,9 @@ class Alarm(models.Model):
     code = models.CharField(max_length=40)
     subject = models.CharField(max_length=120)
     workspace_id = models.UUIDField(null=True, blank=True)
+    """None: about the installation."""
+    agent_id = models.UUIDField(null=True, blank=True)
+    """Of what it is about; members who may not see the agent do not see its alarms."""
     detail = models.JSONField(default=dict)
     since = models.DateTimeField()
     cleared_at = models.DateTimeField(null=True, blank=True)

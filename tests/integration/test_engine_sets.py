@@ -101,7 +101,8 @@ def test_a_bad_order_spoils_no_other_of_its_set(tape, drain, monkeypatch):
 
     assert sold() == 5
     assert order.state == State.SUBMITTED
-    assert Alarm.objects.get(code="ORDER_STUCK", cleared_at=None).subject == str(order.id)
+    alarm = Alarm.objects.get(code="ORDER_STUCK", cleared_at=None)
+    assert (alarm.subject, alarm.agent_id, alarm.workspace_id) == (str(order.id), order.agent_id, order.workspace_id)
     assert drain.failures == {"ValueError": 1}
 
     Order.objects.filter(id=order.id).update(lease_until="2020-01-01T00:00:00Z")

@@ -64,6 +64,7 @@ NO_OWNER = {
     "objectId",
     "inputMint",
     "level",
+    "challengeId",
 }
 """Parameters that look like ids and name what nobody owns, or what only narrows a list of one's own."""
 AUDIT = "/api/v1/audit-log"

@@ -26,7 +26,7 @@ from trading.engine.leases import Claimed
 from trading.engine.market import MarketFacts
 from trading.engine.points import reach
 from trading.engine.work import Result, Work
-from trading.models import State
+from trading.models import Order, State
 
 log = logging.getLogger(__name__)
 LANES = 2
@@ -282,9 +282,9 @@ class Hands:
         self.failures[type(problem).__name__] += 1
         log.error("order not executed", extra={"order_id": str(order_id)}, exc_info=problem)
         try:
-            alarms.raise_alarm(
-                "ORDER_STUCK", subject=str(order_id), detail={"problem": type(problem).__name__}, at=clock.now()
-            )
+            whose = Order.objects.filter(id=order_id).values("workspace_id", "agent_id").first() or {}
+            detail = {"problem": type(problem).__name__}
+            alarms.raise_alarm("ORDER_STUCK", subject=str(order_id), detail=detail, at=clock.now(), **whose)
         except DatabaseError as down:
             log.warning("alarm not written: %s", down)
         finally:

@@ -84,6 +84,7 @@ def tell_stuck(position: Position, problem: Exception, *, at: datetime) -> None:
         subject=str(position.id),
         detail={"problem": type(problem).__name__},
         workspace_id=position.workspace_id,
+        agent_id=position.agent_id,
         at=at,
     )
 
