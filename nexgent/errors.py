@@ -9,6 +9,10 @@ from typing import Any
 # Codes whose status does not follow from their form (see `status_of`).
 STATUS = {
     "VALIDATION_ERROR": 400,
+    "TOO_MANY_HOOKS": 400,
+    "TOO_MANY_INVITATIONS": 400,
+    "TOO_MANY_KEYS": 400,
+    "TOO_MANY_WEBHOOKS": 400,
     "AUTHENTICATION_ERROR": 401,
     "SECOND_FACTOR_REQUIRED": 401,
     "CODE_WRONG": 401,

@@ -17,7 +17,7 @@ from django.db.models import Q
 
 from nexgent import clock
 from nexgent.accounts.models import Membership, Role
-from nexgent.api import signatures
+from nexgent.api import caps, signatures
 from nexgent.api.rendering import loads
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.sealing import BrokenSeal, seal, unseal
@@ -54,8 +54,6 @@ def hook_create(
 ) -> NewHook:
     """A hook of the workspace. Raises `InvalidInput`, `Refusal` TOO_MANY_HOOKS."""
     check(template=template, window_seconds=window_seconds)
-    if SignalHook.objects.filter(workspace_id=workspace_id).count() >= PER_WORKSPACE_MAX:
-        raise Refusal("TOO_MANY_HOOKS", f"A workspace has at most {PER_WORKSPACE_MAX} signal hooks.")
     hook = SignalHook(
         workspace_id=workspace_id,
         user_id=user_id,
@@ -65,7 +63,15 @@ def hook_create(
         created_at=clock.now(),
     )
     new = _with_credentials(hook, is_signed=is_signed)
-    hook.save(force_insert=True)
+    with transaction.atomic():
+        caps.admit(
+            SignalHook.objects.all(),
+            workspace_id=workspace_id,
+            most=PER_WORKSPACE_MAX,
+            code="TOO_MANY_HOOKS",
+            things="signal hooks",
+        )
+        hook.save(force_insert=True)
     return new
 
 

@@ -134,7 +134,7 @@ class Keys(Endpoint):
         body=KeyBody,
         answer=NewKeyShape,
         status=201,
-        refusals=("STEP_UP_REQUIRED",),
+        refusals=("STEP_UP_REQUIRED", "TOO_MANY_KEYS"),
         example={"name": "bot", "scopes": ["signals"]},
         links={
             "Key": Link("getKey", {"keyId": "$response.body#/id"}),

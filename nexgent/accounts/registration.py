@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from nexgent import clock
 from nexgent.accounts import letters, services
 from nexgent.accounts.models import Invitation, Letter, Membership, Role, User, Workspace
+from nexgent.api import caps
 from nexgent.errors import InvalidInput, NotFound, Refusal
 
 INVITATION_HOURS = 72
@@ -59,7 +60,10 @@ def register(*, email: str, password: str, invite: str = "") -> User:
 
 
 def invite(*, workspace_id: UUID, by: User, role: str, email: str = "", hours: int = INVITATION_HOURS) -> NewInvitation:
-    """Offer a place in a workspace; mailed when an e-mail is named. Raises `InvalidInput`."""
+    """Offer a place in a workspace; mailed when an e-mail is named.
+
+    Raises `InvalidInput`, `Refusal` TOO_MANY_INVITATIONS.
+    """
     email = services.email_fold(email)
     problems = {}
     if role not in Role.values:
@@ -71,12 +75,17 @@ def invite(*, workspace_id: UUID, by: User, role: str, email: str = "", hours: i
             services.email_check(email)
     except InvalidInput as problem:
         problems |= problem.problems
-    if open_invitations(workspace_id).count() >= INVITATIONS_MAX:
-        problems["role"] = f"there are {INVITATIONS_MAX} open invitations; revoke one first"
     if problems:
         raise InvalidInput(problems)
     now, secret = clock.now(), secrets.token_urlsafe(32)
     with transaction.atomic():
+        caps.admit(
+            _living(now),
+            workspace_id=workspace_id,
+            most=INVITATIONS_MAX,
+            code="TOO_MANY_INVITATIONS",
+            things="open invitations",
+        )
         invitation = Invitation.objects.create(
             workspace_id=workspace_id,
             role=role,

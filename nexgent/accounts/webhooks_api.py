@@ -3,7 +3,6 @@ them is decided here.
 """
 
 from typing import Any
-from uuid import UUID
 
 from pydantic import Field
 from rest_framework.request import Request
@@ -177,8 +176,8 @@ class OneDelivery(Endpoint):
 
     @describe("getDelivery", "One delivery with its body and attempts", tag=TAG, answer=AttemptsShape)
     def get(self, request: Request, webhook_id: str, delivery_id: str) -> Response:
-        wanted: UUID = query.uuid_of(delivery_id, "deliveryId")
-        delivery = _webhook(request, webhook_id).deliveries.filter(id=wanted).first()
+        webhook = _webhook(request, webhook_id)
+        delivery = webhook.deliveries.filter(id=query.uuid_of(delivery_id, "deliveryId")).first()
         if delivery is None:
             raise NotFound("delivery")
         tries = [attempt_wire(attempt) for attempt in delivery.tries.order_by("id")]
@@ -198,5 +197,6 @@ class Redeliver(Endpoint):
         refusals=("DELIVERY_IN_PROGRESS",),
     )
     def post(self, request: Request, webhook_id: str, delivery_id: str) -> Response:
-        wanted = query.uuid_of(delivery_id, "deliveryId")
-        return Response(delivery_wire(webhooks.redeliver(_webhook(request, webhook_id), wanted)), status=202)
+        webhook = _webhook(request, webhook_id)
+        again = webhooks.redeliver(webhook, query.uuid_of(delivery_id, "deliveryId"))
+        return Response(delivery_wire(again), status=202)

@@ -12,6 +12,7 @@ import orjson
 from django.db import transaction
 
 from nexgent import clock
+from nexgent.api import caps
 from nexgent.api.wire import stamp
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.events import bell, registry, selectors
@@ -42,8 +43,13 @@ def webhook_create(*, workspace_id: UUID, url: str, event_types: Sequence[str] =
     _check(url, event_types)
     secret = _new_secret()
     with transaction.atomic():
-        if Webhook.objects.filter(workspace_id=workspace_id).count() >= PER_WORKSPACE_MAX:
-            raise Refusal("TOO_MANY_WEBHOOKS", f"A workspace has at most {PER_WORKSPACE_MAX} webhooks.")
+        caps.admit(
+            Webhook.objects.all(),
+            workspace_id=workspace_id,
+            most=PER_WORKSPACE_MAX,
+            code="TOO_MANY_WEBHOOKS",
+            things="webhooks",
+        )
         webhook = Webhook.objects.create(
             workspace_id=workspace_id,
             url=url,

@@ -117,9 +117,13 @@ def first_agent(request: Any) -> HttpResponse:
 def signal_key(request: Any) -> HttpResponse:
     """A key that may post signals and nothing else, inside the command that posts the first one; shown once."""
     principal = request.principal
-    new = accounts.api_key_create(
-        user_id=principal.user.id, workspace_id=principal.workspace_id, name="Signals", scopes=["signals"]
-    )
+    try:
+        new = accounts.api_key_create(
+            user_id=principal.user.id, workspace_id=principal.workspace_id, name="Signals", scopes=["signals"]
+        )
+    except Refusal as refusal:
+        toast = {"kind": "error", "title": "No key was made", "text": refusal.message}
+        return _unswapped(render(request, "live/toast.html", toast, status=refusal.status))
     return render(request, "components/signal_command.html", {"command": signal_command(request, new.raw)})
 
 

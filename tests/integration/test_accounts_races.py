@@ -1,13 +1,16 @@
 """A password that changes while somebody signs in with the old one; caps that many reach for at once."""
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
+from nexgent import clock
 from nexgent.accounts import factors, services, tokens
-from nexgent.accounts.models import TokenSession, User
+from nexgent.accounts.models import ApiKey, Membership, TokenSession, User
 from nexgent.errors import InvalidInput
-from tests.integration.api_client import ADDRESSES, Api, sign_up
+from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
 from tests.racing import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -97,3 +100,43 @@ def test_renewing_a_hash_of_old_parameters_does_not_bring_an_old_password_back(m
     fresh = User.objects.get()
     assert fresh.check_password(OLD) is True
     assert User.objects.get().password == fresh.password != before
+
+
+MAKES = {
+    "webhooks": ("/api/v1/webhooks", {"url": "https://bot.example.com/in"}, "TOO_MANY_WEBHOOKS", 20),
+    "hooks": ("/api/v1/signal-hooks", {"name": "TradingView"}, "TOO_MANY_HOOKS", 50),
+    "invitations": (None, {"role": "viewer"}, "TOO_MANY_INVITATIONS", 100),
+    "keys": ("/api/v1/api-keys", {"name": "bot", "scopes": ["signals"]}, "TOO_MANY_KEYS", 50),
+}
+
+
+@pytest.mark.parametrize("kind", MAKES)
+def test_twenty_at_once_stay_within_the_cap_of_a_workspace(kind):
+    path, body, code, most = MAKES[kind]
+    owner = signed_in(EMAIL)
+    workspace_id = Membership.objects.get(user__email=EMAIL).workspace_id
+    path = path or f"/api/v1/workspaces/{workspace_id}/invitations"
+    for _ in range(most - 3):
+        assert owner.post(path, body).status_code == 201
+
+    answers = together([lambda: owner.post(path, body) for _ in range(20)])
+
+    assert sorted(answer.status_code for answer in answers) == [201] * 3 + [400] * 17
+    assert {answer.json()["code"] for answer in answers if answer.status_code == 400} == {code}
+    # and somebody else's workspace is not concerned
+    other = signed_in("other@example.com")
+    theirs = Membership.objects.get(user__email="other@example.com").workspace_id
+    assert other.post(path.replace(str(workspace_id), str(theirs)), body).status_code == 201
+
+
+def test_a_key_that_was_ended_makes_room_and_one_past_its_end_does_not():
+    owner = signed_in(EMAIL)
+    path, body, code, most = MAKES["keys"]
+    made = [owner.post(path, body).json()["id"] for _ in range(most)]
+    ApiKey.objects.filter(id=made[0]).update(expires_at=clock.now() - timedelta(days=1))
+
+    full = owner.post(path, body)
+    owner.delete(f"{path}/{made[1]}")
+    after = owner.post(path, body)
+
+    assert (full.status_code, full.json()["code"], after.status_code) == (400, code, 201)

@@ -43,7 +43,10 @@ def _one(route: str, success: Case, *, of_delivery: bool = False) -> list[Case]:
         Case(route, 404, path={"webhookId": ABSENT}, body=success.body, code="WEBHOOK_NOT_FOUND"),
     ]
     if of_delivery:
+        wrong, absent = {"deliveryId": "x"}, {"webhookId": ABSENT}
+        cases.append(Case(route, 400, "no UUID of a delivery", path=wrong, fields=("deliveryId",)))
         cases.append(Case(route, 404, "absent delivery", path={"deliveryId": ABSENT}, code="DELIVERY_NOT_FOUND"))
+        cases.append(Case(route, 404, "no webhook and no UUID", path={**wrong, **absent}, code="WEBHOOK_NOT_FOUND"))
     return cases
 
 
