@@ -17,16 +17,16 @@ from django.db import connection, transaction
 from nexgent import clock
 from nexgent.accounts.models import ApiKey
 from nexgent.accounts.principals import SCOPES, Principal, key_hash
+from nexgent.api import caps
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.events import control
-from nexgent.api import caps
 
 ADDRESSES_MAX = 50
 RATE_MAX = 100_000
-GRACE_MAX = timedelta(days=7)
-USE_WRITTEN = timedelta(minutes=1)
 PER_WORKSPACE_MAX = 50
 """Keys that were not ended; one past its end counts, since its end can be moved."""
+GRACE_MAX = timedelta(days=7)
+USE_WRITTEN = timedelta(minutes=1)
 GUARDED = frozenset({"trade", "config"})
 """Scopes that move money: a key with one of them is made and changed with a fresh proof only."""
 
@@ -72,6 +72,7 @@ class NewKey:
     raw: str = field(repr=False)
 
 
+@transaction.atomic
 def api_key_create(
     *, user_id: UUID, workspace_id: UUID, name: str, scopes: Sequence[str], limits: Limits | None = None
 ) -> NewKey:
@@ -79,10 +80,11 @@ def api_key_create(
 
     Raises `InvalidInput` for a bad name, unknown scopes or wrong limits, `Refusal` TOO_MANY_KEYS.
     """
-@transaction.atomic
     unknown = sorted(set(scopes) - set(SCOPES))
     if not scopes or unknown:
         raise InvalidInput({"scopes": f"must be one or more of {', '.join(SCOPES)}"})
+    living = ApiKey.objects.filter(revoked_at=None)
+    caps.admit(living, workspace_id=workspace_id, most=PER_WORKSPACE_MAX, code="TOO_MANY_KEYS", things="API keys")
     raw = _secret()
     key = ApiKey.objects.create(
         user_id=user_id,
@@ -93,8 +95,6 @@ def api_key_create(
         scopes=list(dict.fromkeys(scopes)),
         **_checked(limits or Limits(), now=clock.now()),
     )
-    living = ApiKey.objects.filter(revoked_at=None)
-    caps.admit(living, workspace_id=workspace_id, most=PER_WORKSPACE_MAX, code="TOO_MANY_KEYS", things="API keys")
     return NewKey(key, raw)
 
 
