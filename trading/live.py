@@ -6,7 +6,7 @@ Amounts go out as exact JSON numbers, as the reference's clients expect.
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from nexgent import clock, money
@@ -20,6 +20,26 @@ from trading.models import Order, Position, Purpose, Side, State
 from trading.parts import Parts, parts_of
 from trading.rules.position import PositionState
 from wallets import selectors as wallets
+
+
+class Seen(NamedTuple):
+    """What whoever tells of a position knows of its price at that moment: SOL per token, when it was observed, and USD
+    per SOL (None when no source is fresh).
+    """
+
+    price: Decimal
+    at: datetime
+    sol_usd: Decimal | None
+
+    def state(self, now: datetime) -> str:
+        """Fresh, or the last known one."""
+        return "fresh" if now - self.at <= EXIT_MAX_AGE else "stale"
+
+
+def seen(mint: str, *, now: datetime) -> Seen | None:
+    """The newest price of a token, for events that rest on none. A look at the cache: not for the way of a trade."""
+    tick = prices.latest([mint]).get(mint)
+    return None if tick is None else Seen(tick.price_sol, tick.observed_at, prices.sol_usd(now))
 
 
 def position_wire(
@@ -89,12 +109,15 @@ def position_event(
     *,
     kind: str,
     at: datetime,
+    known: Seen | None,
     order_id: UUID | None = None,
     entry_id: UUID | None = None,
 ) -> NewEvent:
-    """The event of a created or updated position (raw, without a price); a closed one carries id and reason.
+    """The event of a created or updated position, priced with what its cause rests on; a closed one carries id and
+    reason.
 
-    `entry_id` is the purchase of a position that is only just created; of others it is read.
+    `known` None says that the token never had a price. `entry_id` is the purchase of a position that is only just
+    created; of others it is read.
     """
     if position.closed_at is not None:
         payload: dict[str, Any] = {
@@ -105,7 +128,14 @@ def position_event(
         }
     else:
         parts = parts_of([position.id])[position.id] if entry_id is None else Parts(opened=entry_id)
-        payload = {"eventType": kind, "position": position_wire(position, state, parts)}
+        if known is None:
+            wire = position_wire(position, state, parts)
+        else:
+            price_state = known.state(at)
+            wire = position_wire(
+                position, state, parts, price=known.price, price_state=price_state, sol_usd=known.sol_usd
+            )
+        payload = {"eventType": kind, "position": wire}
     if order_id is not None:
         payload["orderId"] = str(order_id)
     return NewEvent(stream_id=position.agent_id, type="position_update", payload=payload, at=at)

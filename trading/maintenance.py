@@ -98,10 +98,12 @@ def _mark(position_id: UUID, proof: list[absence.Absence] | None, *, at: datetim
                 "sources": {said.source: stamp(said.since) for said in proof},
             },
             workspace_id=position.workspace_id,
+            agent_id=position.agent_id,
             at=at,
         )
     booking.publish_changed(position_id)
-    events.append([live.position_event(position, state, kind="position_updated", at=at)])
+    known = live.seen(position.token_id, now=at)
+    events.append([live.position_event(position, state, kind="position_updated", at=at, known=known)])
     return True
 
 

@@ -146,7 +146,8 @@ def position_override(
     if stop_percent is not None:
         positions.save_watermark(position.id, after, at=now)
     booking.publish_changed(position.id)
-    events.append([live.position_event(position, after, kind="position_updated", at=now)])
+    known = live.seen(position.token_id, now=now)
+    events.append([live.position_event(position, after, kind="position_updated", at=now, known=known)])
     return position
 
 
@@ -222,7 +223,7 @@ def write_off(*, position_id: UUID, reason: str, author: str) -> Position:
     position.save()
     alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
     booking.publish_changed(position.id)
-    events.append([live.position_event(position, after, kind="position_updated", at=now)])
+    events.append([live.position_event(position, after, kind="position_updated", at=now, known=None)])
     return position
 
 

@@ -166,7 +166,12 @@ def _created(opening: Opening, state: PositionState, entry_id: UUID, *, at: date
     position = Opened(
         opening.position_id, order.agent_id, order.wallet_id, order.token_id, opening.symbol, order.id, at
     )
-    return live.position_event(position, state, kind="position_created", at=at, order_id=order.id, entry_id=entry_id)
+    known = None
+    if order.price is not None and order.price_at is not None:
+        known = live.Seen(order.price, order.price_at, opening.sol_usd)
+    return live.position_event(
+        position, state, kind="position_created", at=at, known=known, order_id=order.id, entry_id=entry_id
+    )
 
 
 def fill_order(order: Order, quote: Quote, *, at: datetime) -> None:

@@ -5,12 +5,14 @@ on.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 from uuid import UUID
 
 from django.db import OperationalError, transaction
 
 from nexgent.errors import Refusal
 from nexgent.events import services as events
+from prices import selectors as prices
 from trading import live
 from trading.engine import booking, locks, orders, positions, sales, succession, way
 from trading.engine.book import Book, Row
@@ -61,7 +63,7 @@ def _intent(book: Book, row: Row, now: datetime) -> orders.Intent | int:
     if isinstance(command, Hold):
         return 0
     if isinstance(command, Consume):
-        _consume(row.position.id, decision.position, row)
+        _consume(row.position.id, decision.position, row, sol_usd=prices.sol_usd(now))
         return 1
     if isinstance(command, Sell) and not _may_sell(row, command, now):
         return 0
@@ -112,7 +114,7 @@ def _replace(intent: orders.Intent, now: datetime) -> None:
 
 @locks.unit_of_work
 @transaction.atomic
-def _consume(position_id: UUID, seen: PositionState, row: Row) -> None:
+def _consume(position_id: UUID, seen: PositionState, row: Row, *, sol_usd: Decimal | None) -> None:
     """Book ladder levels reached with nothing sellable, decided again under the position's lock."""
     if not locks.positions([position_id]):
         return
@@ -124,4 +126,5 @@ def _consume(position_id: UUID, seen: PositionState, row: Row) -> None:
     if not isinstance(command, Consume):
         return
     after = succession.consume(position, state, command, at=row.tick.at)
-    events.append([live.position_event(position, after, kind="position_updated", at=row.tick.at)])
+    known = live.Seen(row.tick.price, row.tick.at, sol_usd)
+    events.append([live.position_event(position, after, kind="position_updated", at=row.tick.at, known=known)])

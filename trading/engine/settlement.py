@@ -67,7 +67,7 @@ def book(works: Sequence[Work], aftermath: Aftermath) -> None:
             after = _follow(work, position, after, aftermath, now)
         if failures >= ALARM_AT_FAILURES:
             alarms.clear("EXIT_FAILING", subject=str(position.id), at=now)
-        aftermath.told.append(_updated(position, after, work.order, now))
+        aftermath.told.append(_updated(work, position, after, now))
 
 
 def _quote(work: Work) -> Any:
@@ -75,8 +75,19 @@ def _quote(work: Work) -> Any:
     return work.quote
 
 
-def _updated(position: Position, state: PositionState, order: Order, at: datetime) -> events.NewEvent:
-    return live.position_event(position, state, kind="position_updated", at=at, order_id=order.id)
+def _updated(work: Work, position: Position, state: PositionState, at: datetime) -> events.NewEvent:
+    order = work.order
+    return live.position_event(position, state, kind="position_updated", at=at, known=_seen(work), order_id=order.id)
+
+
+def _seen(work: Work) -> live.Seen | None:
+    """The tick that a fill rests on: the order's own, or a newer one that was read for its execution."""
+    order, latest = work.order, work.market.latest
+    if latest is not None and (order.price_at is None or latest.observed_at > order.price_at):
+        return live.Seen(latest.price_sol, latest.observed_at, work.market.sol_usd)
+    if order.price is None or order.price_at is None:
+        return None
+    return live.Seen(order.price, order.price_at, work.market.sol_usd)
 
 
 def _follow(work: Work, position: Position, state: PositionState, aftermath: Aftermath, now: datetime) -> PositionState:
@@ -117,7 +128,7 @@ def _book_dca(work: Work, position: Position, aftermath: Aftermath, now: datetim
         aftermath.intents.append(succession.late_sale(position, after))
     else:
         after = _follow(work, position, after, aftermath, now)
-    aftermath.told.append(_updated(position, after, order, now))
+    aftermath.told.append(_updated(work, position, after, now))
 
 
 def refuse(order: Order, position: Position | None, refusal: Refusal, aftermath: Aftermath) -> None:
@@ -134,7 +145,8 @@ def refuse(order: Order, position: Position | None, refusal: Refusal, aftermath:
         _retry(order, position, aftermath, now)
     if position.remaining_units == 0:
         booking.close_emptied(position, at=now)
-        aftermath.told.append(live.position_event(position, state_at(order, position), kind="position_updated", at=now))
+        state = state_at(order, position)
+        aftermath.told.append(live.position_event(position, state, kind="position_updated", at=now, known=None))
     booking.touch(position.id)
 
 
@@ -148,6 +160,7 @@ def _retry(order: Order, position: Position, aftermath: Aftermath, now: datetime
             subject=str(position.id),
             detail={"failures": position.exit_failures, "code": order.error_code, "orderId": str(order.id)},
             workspace_id=position.workspace_id,
+            agent_id=position.agent_id,
             at=now,
         )
     if succession.is_stubborn(order):
