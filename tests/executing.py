@@ -1,7 +1,7 @@
-"""Somebody who executes what is planned while a test goes on, as the workers do."""
+"""Somebody at work beside a test: a thread that does one thing again and again, above all what the workers do."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import connection
@@ -11,16 +11,17 @@ from trading.engine import leases
 from trading.engine.executor import execute
 from trading.models import Side
 
+PAUSE_SECONDS = 0.02
+
 
 @contextmanager
-def executing(side: Side = Side.SELL) -> Iterator[None]:
-    """A thread that executes every order of one side, from the first until the block ends."""
+def beside(step: Callable[[], object]) -> Iterator[None]:
+    """A thread that takes the step again and again until the block ends."""
     end = threading.Event()
 
     def run() -> None:
-        while not end.wait(0.02):
-            for order_id in leases.claim(side, most=10, at=clock.now()):
-                execute(order_id, leases.OWNER)
+        while not end.wait(PAUSE_SECONDS):
+            step()
         connection.close()
 
     thread = threading.Thread(target=run)
@@ -30,3 +31,17 @@ def executing(side: Side = Side.SELL) -> Iterator[None]:
     finally:
         end.set()
         thread.join()
+
+
+def execute_planned(*sides: Side) -> None:
+    """Execute every order that waits, sells before buys when both are asked for."""
+    for side in sides:
+        for order_id in leases.claim(side, most=50, at=clock.now()):
+            execute(order_id, leases.OWNER)
+
+
+@contextmanager
+def executing() -> Iterator[None]:
+    """Sells what is planned, as an exits process does."""
+    with beside(lambda: execute_planned(Side.SELL)):
+        yield

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,8 @@ from typing import Any
 
 from tests.fakes.jupiter import FakeJupiter
 from tests.fakes.loopback import Raw
+from tests.servers import ROOT, free_port
 
-ROOT = Path(__file__).resolve().parents[2]
 EMAIL, PASSWORD = "trader@example.com", "correct-horse-battery-9"
 SOL_USD = Decimal(150)
 START_SECONDS = 45
@@ -83,18 +82,12 @@ class System:
         self.call("POST", "trading-signals", body, X_API_Key=key)
 
 
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
 @contextmanager
 def running() -> Iterator[System]:
     """Start everything in a directory of its own, stop it with SIGTERM."""
     directory = Path(tempfile.mkdtemp(prefix="nexgent-e2e-"))
     directory.chmod(0o711)
-    port = _free_port()
+    port = free_port()
     with FakeJupiter(sol_usd=int(SOL_USD)) as market:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(OURS)} | {
             "NEXGENT_ENV": "development",

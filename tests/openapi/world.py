@@ -1,13 +1,10 @@
 """What a fuzzed caller owns: an agent with funds, a position, a closed trade, signals, a key; and the server to ask."""
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any
-
-from django.db import connection
 
 from nexgent import clock
 from nexgent.accounts import tokens
@@ -16,12 +13,11 @@ from nexgent.money import SOL_MINT
 from prices import services as prices
 from prices.records import PriceTick
 from signals.models import Signal
+from tests.executing import beside, execute_planned
 from tests.integration.api_client import Api, sign_up
 from tests.openapi.fuzzing import World
 from tests.servers import own_valkey, web_server
 from tests.trader import new_mint
-from trading.engine import leases
-from trading.engine.executor import execute
 from trading.models import Order, Position, Side
 from wallets.models import Entry, Wallet
 
@@ -40,33 +36,24 @@ def unlimited_server() -> Iterator[str]:
 
 def settle() -> None:
     """Execute what waits, as the workers do."""
-    for side in (Side.SELL, Side.BUY):
-        for order_id in leases.claim(side, most=50, at=clock.now()):
-            execute(order_id, leases.OWNER)
+    execute_planned(Side.SELL, Side.BUY)
 
 
 @contextmanager
 def workers(mints: list[str]) -> Iterator[None]:
     """A thread that executes orders and keeps prices fresh."""
-    end = threading.Event()
+    asked = 0.0
 
     def work() -> None:
-        asked = 0.0
-        while not end.wait(0.02):
-            if time.monotonic() - asked > PRICE_SECONDS:
-                asked = time.monotonic()
-                for mint in mints:
-                    price(mint, "0.01")
-            settle()
-        connection.close()
+        nonlocal asked
+        if time.monotonic() - asked > PRICE_SECONDS:
+            asked = time.monotonic()
+            for mint in mints:
+                price(mint, "0.01")
+        settle()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
+    with beside(work):
         yield
-    finally:
-        end.set()
-        thread.join()
 
 
 def price(mint: str, sol: str) -> None:
