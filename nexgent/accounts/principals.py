@@ -78,12 +78,12 @@ class Principal:
     @property
     def name(self) -> str:
         """One text per principal: the scope of limits."""
+        return f"key:{self.key_id}" if self.kind == "key" else f"user:{self.user.id}"
+
     @property
     def name_in_workspace(self) -> str:
         """The scope of idempotency keys: what a person did in one workspace is no answer in another."""
         return self.name if self.kind == "key" else f"{self.name}@{self.workspace_id}"
-
-        return f"key:{self.key_id}" if self.kind == "key" else f"user:{self.user.id}"
 
     def has_role(self, least: Role) -> bool:
         return _RANK[self.role] >= _RANK[least]
