@@ -95,7 +95,7 @@ class ApiKeyAdmin(ReadOnly, ModelAdmin):
     list_display = ("name", "prefix", "user", "workspace", "scopes", "created_at", "expires_at", "revoked_at")
     list_filter = (("revoked_at", admin.EmptyFieldListFilter), ("expires_at", admin.EmptyFieldListFilter), "created_at")
     search_fields = ("name", "prefix", "user__email", "id")
-    exclude = ("key_hash", "previous_hash")
+    exclude = ("key_hash", "previous_hash", "signing_secret", "previous_signing_secret")
 
 
 @admin.register(KeyUse)

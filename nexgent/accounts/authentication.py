@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 
 from nexgent import clock
-from nexgent.accounts import keys, principals, services, sessions, tokens
+from nexgent.accounts import keys, principals, services, sessions, signed_keys, tokens
 from nexgent.accounts.models import User
 from nexgent.accounts.principals import Principal
 from nexgent.api.addresses import client_address
@@ -56,6 +56,7 @@ def _of_key(raw: str, request: Any) -> Principal:
     principal = principals.of_key(raw) if len(raw) in KEY_LENGTHS and raw.startswith(KEY_PREFIX) else None
     if principal is None:
         raise tokens.refused("The API key is not valid.")
+    signed_keys.check(principal, request._request)
     keys.admit(principal, client_address(request))
     return principal
 

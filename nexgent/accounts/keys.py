@@ -1,7 +1,8 @@
 """API keys: made with the least that a job needs, limited, rotated, ended.
 
 A key is shown once and stored as SHA-256. Its limits: scopes, an end, networks it may be used from, requests a minute,
-and SOL per UTC day over all entries that its signals lead to.
+and SOL per UTC day over all entries that its signals lead to. One that must sign its requests (`signed_keys`) has a
+second secret, which is sealed.
 """
 
 import secrets
@@ -15,6 +16,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from nexgent import clock
+from nexgent.accounts import signed_keys
 from nexgent.accounts.models import ApiKey
 from nexgent.accounts.principals import SCOPES, Principal, key_hash
 from nexgent.api import caps
@@ -29,6 +31,7 @@ GRACE_MAX = timedelta(days=7)
 USE_WRITTEN = timedelta(minutes=1)
 GUARDED = frozenset({"trade", "config"})
 """Scopes that move money: a key with one of them is made and changed with a fresh proof only."""
+_SECRETS = ("previous_hash", "previous_until", "key_hash", "prefix", "signing_secret", "previous_signing_secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +69,22 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """`raw` is shown once and never stored."""
+    """`raw` is shown once and never stored, `signing_secret` (empty without one) shown once."""
 
     key: ApiKey
     raw: str = field(repr=False)
+    signing_secret: str = field(default="", repr=False)
 
 
 @transaction.atomic
 def api_key_create(
-    *, user_id: UUID, workspace_id: UUID, name: str, scopes: Sequence[str], limits: Limits | None = None
+    *,
+    user_id: UUID,
+    workspace_id: UUID,
+    name: str,
+    scopes: Sequence[str],
+    limits: Limits | None = None,
+    is_signed: bool = False,
 ) -> NewKey:
     """A new key: `nex_` and 24 random bytes.
 
@@ -86,6 +96,7 @@ def api_key_create(
     living = ApiKey.objects.filter(revoked_at=None)
     caps.admit(living, workspace_id=workspace_id, most=PER_WORKSPACE_MAX, code="TOO_MANY_KEYS", things="API keys")
     raw = _secret()
+    signing, sealed = signed_keys.secret_create() if is_signed else ("", "")
     key = ApiKey.objects.create(
         user_id=user_id,
         workspace_id=workspace_id,
@@ -93,9 +104,10 @@ def api_key_create(
         prefix=raw[:8],
         key_hash=key_hash(raw),
         scopes=list(dict.fromkeys(scopes)),
+        signing_secret=sealed,
         **_checked(limits or Limits(), now=clock.now()),
     )
-    return NewKey(key, raw)
+    return NewKey(key, raw, signing)
 
 
 def api_key_change(*, workspace_id: UUID, key_id: UUID, name: str, limits: Limits) -> ApiKey:
@@ -112,7 +124,7 @@ def api_key_change(*, workspace_id: UUID, key_id: UUID, name: str, limits: Limit
 
 
 def api_key_rotate(*, workspace_id: UUID, key_id: UUID, grace: timedelta) -> NewKey:
-    """A new secret for a key; the one before it stays good for `grace`. Raises `NotFound`, `InvalidInput`."""
+    """New secrets for a key; those before stay good for `grace`. Raises `NotFound`, `InvalidInput`."""
     if not timedelta(0) <= grace <= GRACE_MAX:
         raise InvalidInput({"graceSeconds": f"must be 0 to {int(GRACE_MAX.total_seconds())}"})
     raw = _secret()
@@ -120,10 +132,12 @@ def api_key_rotate(*, workspace_id: UUID, key_id: UUID, grace: timedelta) -> New
         key = _locked(workspace_id, key_id)
         key.previous_hash, key.previous_until = (key.key_hash, clock.now() + grace) if grace else (None, None)
         key.key_hash, key.prefix = key_hash(raw), raw[:8]
-        key.save(update_fields=["previous_hash", "previous_until", "key_hash", "prefix"])
+        key.previous_signing_secret = key.signing_secret if grace else ""
+        signing, key.signing_secret = signed_keys.secret_create() if key.signing_secret else ("", "")
+        key.save(update_fields=_SECRETS)
         if not grace:
             control.revoke(str(key_id))
-    return NewKey(key, raw)
+    return NewKey(key, raw, signing)
 
 
 def api_key_revoke(*, workspace_id: UUID, key_id: UUID) -> None:

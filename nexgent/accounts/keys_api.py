@@ -42,6 +42,7 @@ class KeyBody(LimitsBody):
     name: str = Field(min_length=1, max_length=100)
     scopes: list[ScopeName] | None = Field(default=None, min_length=1, max_length=20)
     preset: str | None = Field(default=None, max_length=50, json_schema_extra={"enum": _PRESETS})
+    requires_signature: bool = Field(default=False, description="Every request of the key has to be signed.")
 
 
 class KeyPatch(LimitsBody):
@@ -76,8 +77,13 @@ def key_wire(key: ApiKey) -> dict[str, Any]:
         "spendLimitSol": None if limit is None else sol_text(limit),
         "spentTodaySol": None if limit is None else sol_text(spent),
         "ratePerMinute": key.rate_per_minute,
+        "requiresSignature": bool(key.signing_secret),
         "previousGoodUntil": stamp_or_none(key.previous_until) if is_turning else None,
     }
+
+
+def _new_wire(key: ApiKey, new: keys.NewKey) -> dict[str, Any]:
+    return {**key_wire(key), "key": new.raw, "signingSecret": new.signing_secret or None}
 
 
 def _readable() -> Any:
@@ -130,7 +136,8 @@ class Keys(Endpoint):
         "createKey",
         "Make an API key",
         tag=TAG,
-        description="The key itself is in this answer only. The scopes `trade` and `config` ask for a fresh proof.",
+        description="The key itself, and the secret it signs with, are in this answer only. The scopes `trade` and "
+        "`config` ask for a fresh proof.",
         body=KeyBody,
         answer=NewKeyShape,
         status=201,
@@ -150,8 +157,9 @@ class Keys(Endpoint):
             name=body.name,
             scopes=_scopes(body),
             limits=limits,
+            is_signed=body.requires_signature,
         )
-        return Response({**key_wire(new.key), "key": new.raw}, status=201)
+        return Response(_new_wire(new.key, new), status=201)
 
 
 class Presets(Endpoint):
@@ -232,4 +240,4 @@ class Rotate(Endpoint):
             step_up.require(principal)
         grace = timedelta(seconds=read(RotateBody, request.data or {}).grace_seconds)
         new = keys.api_key_rotate(workspace_id=key.workspace_id, key_id=key.id, grace=grace)
-        return Response({**key_wire(one(_readable(), principal, key_id, what="api_key")), "key": new.raw})
+        return Response(_new_wire(one(_readable(), principal, key_id, what="api_key"), new))

@@ -111,6 +111,10 @@ class ApiKey(models.Model):
     spend_limit_lamports = UnitsField(null=True, blank=True)
     """Per UTC day, over all entries that its signals lead to."""
     rate_per_minute = models.IntegerField(null=True, blank=True)
+    signing_secret = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """Sealed (`nexgent.sealing`); empty: its requests need no signature."""
+    previous_signing_secret = models.CharField(max_length=200, blank=True, default="", db_default="")
+    """Of the secret before; good as long as that one is."""
 
     class Meta:
         constraints = [
@@ -140,6 +144,15 @@ class KeySpend(models.Model):
     key = models.ForeignKey(ApiKey, models.CASCADE, db_index=False, related_name="spends")
     day = models.DateField()
     lamports = UnitsField(default=0)
+
+
+class SeenSignature(models.Model):
+    """The signature of a request that may change something: not good a second time; forgotten when it is too old."""
+
+    pk = models.CompositePrimaryKey("key_id", "code")
+    key = models.ForeignKey(ApiKey, models.CASCADE, db_index=False, related_name="+")
+    code = models.CharField(max_length=64)
+    good_until = models.DateTimeField(db_index=True)
 
 
 class AgentGrant(models.Model):
@@ -213,6 +226,7 @@ __all__ = [
     "PageSession",
     "RevokedToken",
     "Role",
+    "SeenSignature",
     "TokenSession",
     "User",
     "UserManager",

@@ -6,14 +6,12 @@ One statement per credential: the principal carries all that permission checks, 
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from django.db import connection
-
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.accounts.models import Role, User
 
 FULL_ACCESS = "full_access"
@@ -42,7 +40,9 @@ WHERE u.id = %(user_id)s AND u.is_active
   AND (%(session_id)s::uuid IS NULL OR s.id IS NOT NULL)
 """  # noqa: S608
 _BY_KEY = f"""
-SELECT {_COLUMNS}, {_MEMBERSHIP}, k.id, k.scopes, k.addresses, k.rate_per_minute, l.at, k.key_hash, k.previous_hash
+SELECT {_COLUMNS}, {_MEMBERSHIP}, k.id, k.scopes, k.addresses, k.rate_per_minute, l.at,
+    CASE WHEN k.key_hash = %(digest)s THEN k.signing_secret ELSE k.previous_signing_secret END,
+    k.key_hash, k.previous_hash
 FROM accounts_apikey k LEFT JOIN accounts_keyuse l ON l.key_id = k.id
 JOIN accounts_user u ON u.id = k.user_id
 JOIN accounts_membership m ON m.user_id = k.user_id AND m.workspace_id = k.workspace_id
@@ -74,6 +74,8 @@ class Principal:
     addresses: tuple[str, ...] = ()
     """Networks a key may be used from; empty: from anywhere."""
     rate_per_minute: int | None = None
+    signing_secret: str = field(default="", repr=False)
+    """Sealed, of a key that signs its requests."""
 
     @property
     def name(self) -> str:
@@ -124,7 +126,7 @@ def of_key(raw: str) -> Principal | None:
     row = _fetch(_BY_KEY, {"digest": digest, "now": clock.now()})
     if row is None or not any(hmac.compare_digest(known or "", digest) for known in row[-2:]):
         return None
-    workspace_id, role, granted, key_id, scopes, addresses, rate, used_at, _, _ = row[len(_USER_COLUMNS) :]
+    workspace_id, role, granted, key_id, scopes, addresses, rate, used_at, signing, _, _ = row[len(_USER_COLUMNS) :]
     return Principal(
         "key",
         _user(row),
@@ -136,6 +138,7 @@ def of_key(raw: str) -> Principal | None:
         used_at=used_at,
         addresses=tuple(_json(addresses)),
         rate_per_minute=rate,
+        signing_secret=signing,
     )
 
 
@@ -149,8 +152,7 @@ def _json(value: Any) -> Any:
 
 
 def _fetch(sql: str, parameters: Any) -> Any:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, parameters)
+    with rows.execute(sql, parameters) as cursor:  # prepared: every request asks this
         return cursor.fetchone()
 
 

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from nexgent import clock
-from nexgent.accounts import guards, letters, sessions, tokens
+from nexgent.accounts import guards, letters, sessions, signed_keys, tokens
 from nexgent.api import idempotency
 
 
@@ -15,6 +15,7 @@ def sweep() -> None:
     sessions.sweep(now=now)
     guards.sweep(now=now)
     letters.sweep(now=now)
+    signed_keys.sweep(now=now)
     idempotency.sweep(now=now)
 
 

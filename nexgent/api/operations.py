@@ -20,7 +20,13 @@ from nexgent.errors import status_of
 
 SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An access token, or an API key (`nex_…`)."},
-    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key of a bot."},
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key of a bot. One made with `requiresSignature` sends `Nexgent-Signature: "
+        "t=<unix seconds>,v1=<hex>` too: HMAC-SHA256 of `<t>.<METHOD> <path>?<query>`, a line feed and the body.",
+    },
     "session": {
         "type": "apiKey",
         "in": "cookie",

@@ -1,4 +1,4 @@
-"""Signed messages, ours and those sent to us: HMAC-SHA256 over the time and the body.
+"""Signed messages, ours and those sent to us, and signed requests: HMAC-SHA256 over the time and the body.
 
 The header is `t=<unix seconds>,v1=<hex>`; what is signed is `<t>.<body>`. A receiver compares in constant time and
 refuses a time that is too far from its own, so that a message that somebody recorded is good for minutes only.
@@ -8,6 +8,8 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+
+from django.utils.encoding import escape_uri_path
 
 HEADER = "Nexgent-Signature"
 _FORM = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
@@ -32,6 +34,12 @@ def sign(body: bytes, *, secret: str, at: int) -> Signature:
     """The signature of `body` made at `at` (unix seconds)."""
     code = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return Signature(at, code)
+
+
+def of_request(method: str, path: str, query: str, body: bytes) -> bytes:
+    """What is signed of a request: `<METHOD> <path>[?<query>]`, a line feed, the body; all as they travel."""
+    target = escape_uri_path(path) + (f"?{query}" if query else "")
+    return f"{method} {target}\n".encode() + body
 
 
 def parse(header: str) -> Signature | None:

@@ -89,6 +89,8 @@ def _of_token(token: str, *, way: str) -> Credential:
 def of_request(principal: Any, *, session_key: str, again: Callable[[], Any]) -> Credential:
     """The credential of an HTTP request that becomes a stream; `again` authenticates the same request anew."""
     if principal.kind == "key":
+        if principal.signing_secret:  # a signature is good for minutes, a stream for days
+            raise Refusal("AUTHORIZATION_ERROR", "An API key that signs its requests opens no stream.")
         return Credential(principal, "key", frozenset({str(principal.key_id)}), None, again)
     if principal.token_jti is not None:
         return Credential(principal, "bearer", keys_of(principal), principal.expires_at, again)

@@ -20,9 +20,9 @@ _SAFE_NAMES = re.compile(
 )
 _SECRET_NAME = re.compile(rf"^{_NAME}s?$", re.I)
 _PATTERNS = (
-    # JSON web tokens and API keys of ours, wherever they stand
+    # JSON web tokens, API keys of ours and what they sign with, wherever they stand
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]{5,}(?:\.[\w-]*)?"), HIDDEN),
-    (re.compile(r"\bnex_[\w-]{28,40}"), HIDDEN),
+    (re.compile(r"\bn(?:ex|ks)_[\w-]{28,48}"), HIDDEN),
     # Authorization headers
     (re.compile(r"\b(Bearer|Basic|Token)\s+[\w.~+/=-]{6,}", re.I), rf"\1 {HIDDEN}"),
     # user:password@ of an address

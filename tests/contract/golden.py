@@ -18,7 +18,7 @@ _PLACEHOLDERS = (
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?\+00:00"), "<time of the database>"),
     (re.compile(r"\b10\.\d+\.\d+\.\d+\b"), "<address>"),
     # What is made at random and shown once: its name stays.
-    (re.compile(r'("(?:secret|ticket|inviteToken|challenge|challengeId)": )"[^"]+"'), r'\1"<secret>"'),
+    (re.compile(r'("(?:secret|signingSecret|ticket|inviteToken|challenge|challengeId)": )"[^"]+"'), r'\1"<secret>"'),
     (re.compile(r'("id": )"[\w-]{43}"'), r'\1"<handle>"'),
     (re.compile(r'("prefix": )"(?!nex_)[^"]+"'), r'\1"<prefix>"'),
     (re.compile(r"(?<=/(?:hooks)/)[\w-]{20,}|(?<=/invitation/)[\w-]{20,}|(?<=secret=)[A-Z2-7]{32}"), "<secret>"),

@@ -73,10 +73,22 @@ GAPS: dict[int, tuple[str, ...]] = {
         "streams/test_ws_ui.py::test_logging_out_closes_the_page_of_that_session_only",
         "e2e/test_live_positions.py::test_the_theme_is_remembered_and_signing_out_ends_the_page",
     ),
-    # Keys: least privilege, an end, limits.
+    # Keys: least privilege, an end, last use, rotation, a spend cap, networks, signed requests.
     13: (
         "integration/test_api_keys.py::test_each_scope_opens_its_own_routes_only",
         "integration/test_api_keys.py::test_full_access_never_writes_what_is_for_people",
+        "integration/test_accounts_keys.py::test_presets_are_served_and_give_the_least",
+        "integration/test_accounts_keys.py::test_an_expired_key_is_unknown",
+        "integration/test_accounts_keys.py::test_last_use_is_written_once_a_minute",
+        "integration/test_accounts_keys.py::test_a_rotated_key_s_old_secret_lives_for_its_grace",
+        "integration/test_accounts_keys.py::test_the_spend_limit_counts_all_agents_of_a_day_and_other_keys_not",
+        "integration/test_accounts_keys.py::test_two_entries_at_once_cannot_both_take_the_last_sol",
+        "integration/test_accounts_keys.py::test_a_key_is_used_from_its_networks_only",
+        "integration/test_signed_keys.py::test_the_key_alone_opens_nothing",
+        "integration/test_signed_keys.py::test_a_signature_of_something_else_is_refused",
+        "integration/test_signed_keys.py::test_a_time_too_far_from_ours_is_refused",
+        "integration/test_signed_keys.py::test_a_recorded_request_changes_nothing_a_second_time",
+        "integration/test_signed_keys.py::test_rotation_gives_a_new_secret_and_each_key_its_own",
     ),
     # The ledger only grows, its ends are refused while live positions are open, and who did what is on record.
     14: (

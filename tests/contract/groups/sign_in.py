@@ -70,6 +70,7 @@ CASES = [
     Case("POST /auth/logout", 400, body={"refreshToken": 5}, fields=("refreshToken",)),
     Case("GET /auth/me", 200),
     Case("POST /api-keys", 201, body={"name": "Desk", "scopes": ["signals", "trade"]}),
+    Case("POST /api-keys", 201, "signing", body={"name": "Desk", "scopes": ["signals"], "requiresSignature": True}),
     Case("POST /api-keys", 400, "no scope", body={"name": "Desk", "scopes": []}, fields=("scopes",)),
     Case("POST /api-keys", 400, "unknown scope", body={"name": "Desk", "scopes": ["everything"]}, fields=("scopes",)),
     Case("POST /api-keys", 400, "no name", body={"name": "", "scopes": ["signals"]}, fields=("name",)),

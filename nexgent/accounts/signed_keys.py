@@ -1,0 +1,70 @@
+"""Requests that a key signs: who reads its secret in a log or on the way can do nothing with it.
+
+A key made with `requiresSignature` has a signing secret beside it, which never travels. Each of its requests carries
+the signature of its method, its path with the query, and its body, is believed for five minutes, and changes something
+once only.
+"""
+
+import secrets
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db import IntegrityError, transaction
+
+from nexgent import clock
+from nexgent.accounts.models import SeenSignature
+from nexgent.accounts.principals import Principal
+from nexgent.api import signatures
+from nexgent.errors import Refusal
+from nexgent.sealing import BrokenSeal, seal, unseal
+
+PURPOSE = "api keys"
+WINDOW = timedelta(minutes=5)
+_PREFIX = "nks_"
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def secret_create() -> tuple[str, str]:
+    """A new signing secret: as its owner gets it, this once, and as it is stored."""
+    secret = _PREFIX + secrets.token_urlsafe(32)
+    return secret, seal(secret, purpose=PURPOSE)
+
+
+def check(principal: Principal, request: Any) -> None:
+    """Check the signature of a key's request, for keys that must sign; `request` is Django's own.
+
+    Raises `Refusal` SIGNATURE_REQUIRED, SIGNATURE_WRONG, SIGNATURE_EXPIRED, and MESSAGE_SEEN for a second use by a
+    method that changes something.
+    """
+    if not principal.signing_secret or principal.key_id is None:
+        return
+    header = request.headers.get(signatures.HEADER)
+    if header is None:
+        raise Refusal("SIGNATURE_REQUIRED", f"This API key signs its requests: send the header {signatures.HEADER}.")
+    try:
+        secret = unseal(principal.signing_secret, purpose=PURPOSE)
+    except BrokenSeal as problem:
+        raise Refusal("SIGNATURE_WRONG", "SECRET_KEY has changed since this key was made; rotate it.") from problem
+    signature = signatures.parse(header)
+    message = signatures.of_request(request.method, request.path, request.META.get("QUERY_STRING", ""), request.body)
+    if signature is None or not signature.is_of(message, secret=secret):
+        raise Refusal("SIGNATURE_WRONG", f"The header {signatures.HEADER} does not fit this request.")
+    if abs(clock.now().timestamp() - signature.at) > WINDOW.total_seconds():
+        raise Refusal("SIGNATURE_EXPIRED", f"The request was not signed within {int(WINDOW.total_seconds())} s of now.")
+    if request.method not in _SAFE:
+        _take(principal.key_id, signature)
+
+
+def sweep(*, now: datetime) -> int:
+    """Forget signatures that are too old to be believed again; returns how many."""
+    return SeenSignature.objects.filter(good_until__lt=now).delete()[0]
+
+
+def _take(key_id: UUID, signature: signatures.Signature) -> None:
+    good_until = datetime.fromtimestamp(signature.at, UTC) + WINDOW
+    try:
+        with transaction.atomic():
+            SeenSignature.objects.create(key_id=key_id, code=signature.code, good_until=good_until)
+    except IntegrityError as problem:
+        raise Refusal("MESSAGE_SEEN", "This very request was taken before; sign it anew to repeat it.") from problem
