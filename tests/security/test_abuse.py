@@ -1,4 +1,4 @@
-"""The abuse table: each attack with the status and the code it meets (slow and broken requests: test_abuse_server)."""
+"""The abuse table: each attack with the status and the code it meets; the table names those that other tests make."""
 
 import csv
 import io
@@ -6,11 +6,16 @@ import io
 import pytest
 
 from tests.integration.api_trading import inline_prices, seller  # noqa: F401
-from tests.security import estate
+from tests.security import estate, table
 from tests.security.attacks import ATTACKS, SIGNAL, SIGNALS, Attack, Scene
 from tests.security.people import browser_of, client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
+TWELVE = {
+    *("brute force", "token reuse", "revoked key", "expired ticket", "cross-workspace ids", "oversized frames"),
+    *("slow bodies", "header injection", "JSON bombs", "right-to-left and emoji symbols", "clock skew"),
+    "formula cells",
+}
 
 
 def code_of(answer):
@@ -28,15 +33,27 @@ def test_an_attack_meets_what_the_table_says(attack: Attack, monkeypatch):
 
 
 def test_the_table_is_printed_and_complete(capsys):
-    names = [attack.name for attack in ATTACKS]
-    width = max(map(len, names))
+    found = list(table.rows())
 
     with capsys.disabled():
-        print(f"\nabuse: {len(ATTACKS)} attacks")
-        for attack in ATTACKS:
-            print(f"  {attack.name:<{width}}  {attack.status} {attack.code}")
-    assert len(names) == len(set(names)) > 60
+        print("\n" + "\n".join(table.lines()))
+    names = [row.name for row in found]
+    assert len(names) == len(set(names)) > 75
+    assert {row.subject for row in found} == {*TWELVE, "also"}
     assert {attack.status for attack in ATTACKS} >= {200, 201, 302, 400, 401, 403, 404, 405, 413, 415, 423, 429}
+
+
+@pytest.mark.parametrize("proof", table.PROOFS, ids=lambda proof: proof.name)
+def test_what_another_test_proves_is_what_that_test_looks_for(proof: table.Proof):
+    assert table.untrue(proof) == []
+    assert proof.subject in table.SUBJECTS
+
+
+def test_a_row_whose_test_is_gone_or_looks_for_something_else_is_found():
+    here = "security/test_abuse.py::"
+
+    assert table.untrue(table.Proof("slow bodies", "x", "408", f"{here}test_gone")) == [f"{here}test_gone"]
+    assert table.untrue(table.Proof("slow bodies", "x", "999 GONE", f"{here}{_is_number.__name__}")) == ["999", "GONE"]
 
 
 def test_symbols_are_stored_whole_and_shown_as_text(monkeypatch):
@@ -60,6 +77,7 @@ def test_formula_cells_of_exports_are_text(symbol):
 
     answer = owner.api.get("/api/v1/trading-signals/export")
 
+    assert answer.status_code == 200
     rows = list(csv.reader(io.StringIO(b"".join(answer.streaming_content).decode())))
     cells = [cell for row in rows for cell in row]
     assert any(symbol.strip() in cell for cell in cells)

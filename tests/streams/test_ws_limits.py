@@ -45,9 +45,10 @@ async def test_a_ticket_of_the_api_opens_one_socket(server: WebServer, who: Some
     assert (status, answer["expiresIn"], answer["agentId"]) == (201, 30, str(who.agent.id))
     async with open_socket(server, f"/ws?ticket={answer['ticket']}") as client:
         assert (await opened(client))["seq"] == 0
-    with pytest.raises(InvalidStatus):
+    with pytest.raises(InvalidStatus) as refused:
         async with open_socket(server, f"/ws?ticket={answer['ticket']}"):
             raise AssertionError("the ticket was used twice")
+    assert refused.value.response.status_code == 403
 
 
 async def test_a_ticket_is_for_an_agent_of_ones_own_and_not_for_keys(server: WebServer, who: Someone) -> None:
@@ -62,11 +63,16 @@ async def test_a_ticket_is_for_an_agent_of_ones_own_and_not_for_keys(server: Web
 
 
 async def test_a_ticket_lasts_thirty_seconds(server: WebServer, who: Someone) -> None:
-    await ticket_for(server, who)
+    _, answer = await ticket_for(server, who)
     with bell.connect() as client:
         [key] = client.keys("nexgent:ws-ticket:*")
         assert 25 <= client.ttl(key) <= 30
-        client.delete(key)
+        client.pexpire(key, 1)  # and now they are over
+    await asyncio.sleep(0.05)
+    with pytest.raises(InvalidStatus) as refused:
+        async with open_socket(server, f"/ws?ticket={answer['ticket']}"):
+            raise AssertionError("the ticket was good for longer")
+    assert refused.value.response.status_code == 403
 
 
 async def test_a_refresh_token_opens_nothing(server: WebServer, who: Someone) -> None:
