@@ -47,6 +47,7 @@ def test_d11_two_sources_that_agree_for_fifteen_minutes_mark_it_and_alert(trader
     assert position.untradable_at == clock.now()
     alarm = Alarm.objects.get(code=UNTRADABLE)
     assert (alarm.subject, alarm.workspace_id, alarm.cleared_at) == (str(position.id), trader.workspace.id, None)
+    assert alarm.agent_id == trader.agent.id
     assert sorted(alarm.detail["sources"]) == ["first", "second"]
     assert Event.objects.filter(stream_id=trader.agent.id).latest("seq").type == "position_update"
 
