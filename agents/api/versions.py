@@ -17,7 +17,7 @@ from nexgent.accounts.endpoints import Endpoint
 from nexgent.api import idempotency, openapi, query
 from nexgent.api.bodies import Body, read
 from nexgent.api.openapi import describe
-from nexgent.errors import InvalidInput, NotFound, Refusal
+from nexgent.errors import NotFound, Refusal
 
 NUMBER_MAX = 2**31 - 1
 ATTEMPTS_MAX = 5
@@ -133,9 +133,7 @@ def _restored(agent_id: UUID, wanted: ConfigVersion, *, author: str, base: int |
 
 
 def _version(agent: Agent, number: int) -> ConfigVersion:
-    if number > NUMBER_MAX:
-        raise InvalidInput({"number": f"must be at most {NUMBER_MAX}"})
-    found = selectors.config_versions(agent.id).filter(number=number).first()
+    found = selectors.config_versions(agent.id).filter(number=number).first() if number <= NUMBER_MAX else None
     if found is None:
         raise NotFound("config_version")
     return found

@@ -60,6 +60,7 @@ UNSAYABLE = (
     "must be before to",
     "must not begin with sim_",
     "is wrong",  # a password
+    "was used already or has expired",  # a challenge of the server
     "is not what the app shows",
     "an owner sees all agents",
     "addresses or networks",
