@@ -54,18 +54,8 @@ KIND = {
     "externalRef": "signal",
 }
 """What a parameter of this name means, in a path, a filter or a body."""
-NO_OWNER = {
-    "hookPath",
-    "tokenAddress",
-    "destinationAddress",
-    "number",
-    "Last-Event-ID",
-    "actor",
-    "objectId",
-    "inputMint",
-    "level",
-    "challengeId",
-}
+NO_OWNER = {"hookPath", "tokenAddress", "destinationAddress", "inputMint", "number", "level", "Last-Event-ID"}
+NO_OWNER |= {"actor", "objectId", "challengeId"}
 """Parameters that look like ids and name what nobody owns, or what only narrows a list of one's own."""
 AUDIT = "/api/v1/audit-log"
 """Narrowed by whatever id: what is no entry of one's own is not in the list."""
