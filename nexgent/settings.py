@@ -10,6 +10,7 @@ from celery.schedules import crontab
 
 from nexgent.runtime import environment, logs, mail, processes
 from nexgent.runtime.embedded import EmbeddedServers
+from nexgent.runtime.postgresql.pooled import PooledConnection
 
 BASE_DIR = environment.PROJECT_DIR
 ENV = environment.load()
@@ -44,15 +45,18 @@ def _database(url: str) -> dict[str, object]:
     if PROCESS in POOL_SIZE:
         # A pool that cannot connect tries for a few seconds and then anew with the next asker: its pauses double, and
         # after a long outage the last one would outlast the server's return by half a minute.
-        options["pool"] = {"min_size": 1, "max_size": POOL_SIZE[PROCESS], "timeout": 10, "reconnect_timeout": 3}
+        size = {"min_size": 1, "max_size": POOL_SIZE[PROCESS]}
+        options["pool"] = {**size, "timeout": 10, "reconnect_timeout": 3, "connection_class": PooledConnection}
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "nexgent.runtime.postgresql",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(parts.username or ""),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.get("host", "") or unquote(parts.hostname or ""),
         "PORT": str(parts.port or ""),
-        "CONN_HEALTH_CHECKS": True,  # without it a restarted PostgreSQL costs answers of status 500
+        # Without a check a restarted PostgreSQL costs answers of status 500; pooled connections are looked at by
+        # `nexgent.runtime.postgresql`, which costs no round trip.
+        "CONN_HEALTH_CHECKS": PROCESS not in POOL_SIZE,
         "OPTIONS": options,
     }
 
