@@ -6,12 +6,14 @@ Access tokens live 15 minutes and end earlier with their session. A refresh toke
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import transaction
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+from rest_framework_simplejwt.utils import aware_utcnow
 
 from nexgent import clock
 from nexgent.accounts import principals
@@ -26,6 +28,17 @@ REFRESH_LIFETIME = timedelta(hours=24)
 REMEMBERED_LIFETIME = timedelta(days=30)
 GRACE = timedelta(seconds=20)
 TOKEN_LENGTH_MAX = 4096
+TOKENS_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class AccessClaims:
+    """What a well signed access token says; whether it still counts is another question."""
+
+    user_id: UUID
+    jti: UUID
+    session_id: UUID | None
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +56,13 @@ def verify_access(token: str) -> Principal:
 
     `Principal.expires_at` tells when a long-lived connection has to ask again.
     """
-    claims = _decode(AccessToken, token)
+    if not isinstance(token, str):
+        raise refused()
+    said = _access_claims(token)
+    if said.expires_at <= aware_utcnow():
+        raise refused()
     principal = principals.of_token(
-        user_id=_uuid(claims, "userId"),
-        jti=_uuid(claims, "jti"),
-        session_id=_uuid(claims, "sid") if claims.get("sid") else None,
-        expires_at=datetime.fromtimestamp(claims["exp"], UTC),
+        user_id=said.user_id, jti=said.jti, session_id=said.session_id, expires_at=said.expires_at
     )
     if principal is None:
         raise refused()
@@ -174,6 +188,19 @@ def _sign(token: Token, user: User, session: TokenSession, lifetime: timedelta) 
     token["userId"], token["email"], token["sid"] = str(user.id), user.email, str(session.id)
     token.set_exp(lifetime=lifetime)
     return str(token)
+
+
+@lru_cache(maxsize=TOKENS_KEPT)
+def _access_claims(token: str) -> AccessClaims:
+    """The claims of a token whose signature is good: a token never changes, so each process looks once. Refusals are
+    not kept, and what can change (expiry, revocation) is asked every time."""
+    claims = _decode(AccessToken, token)
+    return AccessClaims(
+        _uuid(claims, "userId"),
+        _uuid(claims, "jti"),
+        _uuid(claims, "sid") if claims.get("sid") else None,
+        datetime.fromtimestamp(claims["exp"], UTC),
+    )
 
 
 def _decode(kind: type[Token], token: str) -> Token:

@@ -54,9 +54,10 @@ class ThreadedHandler(ASGIHandler):
             headers = [*_headers(instead), *(pair for pair in headers if pair[0].lower() not in own)]
             response, parts = instead, [instead.content]
         await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        last = parts.pop() if parts else b""
         for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": last, "more_body": False})
 
     def _answer(self, scope: dict[str, Any], body: Any) -> tuple[HttpResponseBase, list[bytes]]:
         """The whole life of a request; the answer and its body."""
