@@ -13,7 +13,7 @@ from nexgent.api import wire
 from nexgent.events.registry import Live
 
 
-def agent_wire(agent: Agent) -> dict[str, Any]:
+def agent_wire(agent: Agent | selectors.AgentRow) -> dict[str, Any]:
     """The agent as the API and its events show it; the reference's fields, then ours."""
     return {
         "id": str(agent.id),

@@ -80,13 +80,16 @@ class Agents(Endpoint):
         query=(text("q", "Part of the name."), choice("tradingMode", Mode.values), *window(LISTING)),
     )
     def get(self, request: Request) -> Response:
-        rows, search = selectors.visible(request.principal), query.text(request, "q")
-        if search is not None:
-            rows = rows.filter(name__icontains=search)
-        mode = query.choice(request, "tradingMode", Mode.values)
-        if mode is not None:
-            rows = rows.filter(mode=mode)
-        return pagination.listed(request, LISTING, rows, wire=live.agent_wire)
+        search, mode = query.text(request, "q"), query.choice(request, "tradingMode", Mode.values)
+        listed = selectors.Listed(request.principal, search=search, mode=mode)
+        wanted = pagination.read(request, LISTING)
+        return pagination.respond(
+            request,
+            wanted,
+            listed.page(wanted),
+            wire=lambda page: [live.agent_wire(row) for row in page],
+            total=listed.count,
+        )
 
     @describe(
         "createAgent",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nexgent.errors import Refusal
-from nexgent.money import LAMPORTS_PER_SOL, exact, quantise, sol, tokens, value_lamports
+from nexgent.money import EXACT, LAMPORTS_PER_SOL, exact, quantise, sol, tokens, value_lamports
 from trading.rules.apply import cost_of
 from trading.rules.gain import HUNDRED, ZERO, gain_percent
 
@@ -23,10 +23,9 @@ class SalePnl:
     usd: Decimal | None
 
 
-@exact
 def usd_of(lamports: int, sol_usd: Decimal | None) -> Decimal | None:
     """USD of an amount in lamports; None without a price of SOL (there is no default price)."""
-    return None if sol_usd is None else sol(lamports) * sol_usd
+    return None if sol_usd is None else EXACT.multiply(sol(lamports), sol_usd)
 
 
 @exact
