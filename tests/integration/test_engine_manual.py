@@ -296,3 +296,18 @@ def test_a_pinned_stop_stands_still_below_the_trail(tape):
     trader.wait(1)
     trader.price("0.0011")
     assert trader.position.close_reason == "stop_loss"
+
+
+@pytest.mark.parametrize(
+    ("pinned", "holds_at", "sells_at"), [("-20", "0.00081", "0.0008"), ("-50", "0.00069", "0.00068")]
+)
+def test_a_stop_that_is_no_longer_pinned_only_rises(holder, pinned, holds_at, sells_at):
+    for stop in (Decimal(pinned), None):
+        trading.position_override(position_id=holder.position.id, override=None, stop_percent=stop)
+    assert holder.position.watermark.stop_percent == Decimal(pinned)
+    holder.engine.check()
+    holder.price(holds_at)
+    assert holder.position.closed_at is None
+
+    holder.price(sells_at)
+    assert holder.position.close_reason == "stop_loss"

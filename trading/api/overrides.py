@@ -76,6 +76,10 @@ class Override(Endpoint):
         "removeOverride",
         "Give a position's stop and ladder back to its configuration",
         tag="Trading",
+        description=(
+            "The stop itself only rises: one that was pinned above what the configuration asks for stays where it is, "
+            "and trails from there; one pinned below it gives way at the next price."
+        ),
         answer=OverrideShape,
         refusals=("POSITION_NOT_FOUND",),
     )
