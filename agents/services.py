@@ -48,6 +48,7 @@ def agent_create(
         name=name.strip(),
         mode=mode,
         profile=profile,
+        entries_live=False,  # real buying begins when an owner says so, never with a change of mode alone
         created_at=now,
         updated_at=now,
     )

@@ -52,6 +52,17 @@ def test_a_new_agent_has_a_wallet_a_configuration_and_an_event(owner, workspace)
     assert event.payload["exitsEnabledLive"] is True
 
 
+def test_a_new_agent_buys_nothing_live_until_that_is_switched_on(owner, workspace, agent):
+    assert agent.entries_live is False
+
+    live = services.agent_update(agent_id=agent.id, changes={"mode": "live"})
+    assert selectors.entries_on(live) is False
+    assert selectors.exits_on(live) is True
+
+    switched = services.agent_update(agent_id=agent.id, changes={"entries_live": True})
+    assert selectors.entries_on(switched) is True
+
+
 def test_an_agent_may_start_with_a_partial_configuration(owner, workspace):
     agent = services.agent_create(
         workspace_id=workspace.id, user_id=owner.id, name="Ladder", config={"takeProfit": {"enabled": True}}
@@ -138,7 +149,7 @@ def test_agents_are_seen_by_their_workspace_only(agent, workspace):
 
 
 def test_d8_an_agent_goes_on_after_its_mode_was_switched(agent, owner, workspace):
-    services.agent_update(agent_id=agent.id, changes={"mode": "live"})
+    services.agent_update(agent_id=agent.id, changes={"mode": "live", "entries_live": True})
     services.agent_update(agent_id=agent.id, changes={"mode": "simulation"})
     switched = services.agent_update(agent_id=agent.id, changes={"mode": "live"})
 
