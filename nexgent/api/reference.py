@@ -6,9 +6,13 @@ that allows none.
 
 import functools
 import json
+import re
 import shlex
 from dataclasses import dataclass
 from typing import Any
+
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
 
 from nexgent.api.document import document
 from nexgent.api.samples import body_sample, resolved, sample
@@ -51,6 +55,11 @@ class Entry:
     curl: str
     example: str
 
+    @property
+    def parts(self) -> list[str]:
+        """The path where its line may end: before a slash, never inside a name."""
+        return ["/api/v1", *re.findall("/[^/]+", self.path.removeprefix("/api/v1"))]
+
 
 @functools.cache
 def entries() -> dict[str, list[Entry]]:
@@ -72,7 +81,7 @@ def _entry(method: str, path: str, operation: dict[str, Any], components: dict[s
         method=method,
         path=path,
         summary=operation["summary"],
-        description=operation.get("description", ""),
+        description=_marked(operation.get("description", "")),
         parameters=tuple(_parameter(one, components) for one in operation.get("parameters", ())),
         body=() if content is None else tuple(fields(content["schema"], components)),
         answers=answers,
@@ -85,7 +94,7 @@ def _parameter(parameter: dict[str, Any], components: dict[str, Any]) -> Field:
     return Field(
         name=parameter["name"],
         kind=kind_of(parameter["schema"], components),
-        note=parameter.get("description", ""),
+        note=_marked(parameter.get("description", "")),
         is_required=parameter.get("required", False),
         place=parameter["in"],
     )
@@ -94,9 +103,16 @@ def _parameter(parameter: dict[str, Any], components: dict[str, Any]) -> Field:
 def _answer(status: str, answer: dict[str, Any], components: dict[str, Any]) -> Answer:
     content = next(iter(answer.get("content", {}).items()), None)
     if content is None or int(status) >= 400:
-        return Answer(status, answer["description"])
+        return Answer(status, _marked(answer["description"]))
     schema = content[1]["schema"]
-    return Answer(status, answer["description"], kind_of(schema, components), tuple(fields(schema, components)))
+    return Answer(
+        status, _marked(answer["description"]), kind_of(schema, components), tuple(fields(schema, components))
+    )
+
+
+def _marked(text: str) -> SafeString:
+    """Text as HTML: escaped, what stands in backquotes as code."""
+    return mark_safe(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))  # noqa: S308 - escaped just now
 
 
 def _example(operation: dict[str, Any], components: dict[str, Any]) -> str:
@@ -129,7 +145,7 @@ def fields(schema: Any, components: dict[str, Any], depth: int = 0) -> list[Fiel
     schema = _object(schema, components)
     found: list[Field] = []
     for name, inner in schema.get("properties", {}).items():
-        note = inner.get("description", "") if isinstance(inner, dict) else ""
+        note = _marked(inner.get("description", "")) if isinstance(inner, dict) else ""
         kind = kind_of(inner, components)
         found.append(Field(name, kind, note, name in schema.get("required", ()), depth))
         if depth < DEPTH_MAX:

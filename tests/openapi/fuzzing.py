@@ -309,6 +309,8 @@ def _lenient(text: dict[str, Any]) -> dict[str, Any]:
             for one in operation.get("parameters", ()):
                 if one["in"] == "query" and one["schema"].get("format") == "date-time":
                     del one["schema"]["format"]
+                if one["in"] == "query" and "enum" in one["schema"]:
+                    one["schema"]["enum"] = [*one["schema"]["enum"], ""]
     return text
 
 
