@@ -103,7 +103,7 @@ def test_an_invitation_is_listed_mailed_used_once_and_opens_its_workspace(settin
     assert body["inviteToken"] not in str(Invitation.objects.values().get())
     assert [(each.status_code, each.json()["code"]) for each in (wrong, again)] == [(403, "INVITE_INVALID")] * 2
     assert workspace(guest) == place
-    assert [each["role"] for each in guest.get("/api/v1/workspaces").json()] == ["owner", "viewer"]
+    assert [each["role"] for each in guest.get("/api/v1/workspaces").json()] == ["viewer", "owner"]
     assert guest.post("/api/v1/agents", {"name": "Momentum"}).status_code == 403
     assert owner.get(f"/api/v1/workspaces/{place}/invitations").json() == []
 

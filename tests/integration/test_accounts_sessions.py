@@ -44,8 +44,8 @@ def test_the_list_shows_pages_and_tokens_and_which_one_is_asking():
     listed = Api(pair["accessToken"]).get("/api/v1/auth/sessions").json()
 
     assert [(each["kind"], each["userAgent"], each["isCurrent"]) for each in listed] == [
-        ("token", "curl/8.5.0", True),
         ("page", "Mozilla/5.0 (X11; Linux) Chrome/140.0", False),
+        ("token", "curl/8.5.0", True),
     ]
     assert all(each["address"].startswith("10.") for each in listed)
     assert set(listed[0]) == {
