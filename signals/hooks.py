@@ -1,12 +1,13 @@
 """Incoming webhooks: messages of other services become signals.
 
-Who knows the path may send; with a secret, a message must be signed too, be young, and come once. The signal belongs to
+Who knows the path may send, until the hook's end and from its networks; with a secret, a message must be signed too, be
+young, and come once. The signal belongs to
 the member who made the hook and is accepted by the same checks as any other.
 """
 
 import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 
 from nexgent import clock
+from nexgent.accounts import networks
 from nexgent.accounts.models import Membership, Role
 from nexgent.api import caps, signatures
 from nexgent.api.rendering import loads
@@ -43,6 +45,15 @@ class NewHook:
     secret: str
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What holds a hook back; no end and no networks mean no limit. A signature is believed for `window_seconds`."""
+
+    expires_at: datetime | None = None
+    addresses: Sequence[str] = ()
+    window_seconds: int = 300
+
+
 def hook_create(
     *,
     workspace_id: UUID,
@@ -50,17 +61,16 @@ def hook_create(
     name: str,
     template: Mapping[str, Any],
     is_signed: bool = False,
-    window_seconds: int = 300,
+    limits: Limits | None = None,
 ) -> NewHook:
     """A hook of the workspace. Raises `InvalidInput`, `Refusal` TOO_MANY_HOOKS."""
-    check(template=template, window_seconds=window_seconds)
+    columns = _checked(template, limits or Limits(), now=clock.now())
     hook = SignalHook(
         workspace_id=workspace_id,
         user_id=user_id,
         name=name,
-        template=dict(template),
-        window_seconds=window_seconds,
         created_at=clock.now(),
+        **columns,
     )
     new = _with_credentials(hook, is_signed=is_signed)
     with transaction.atomic():
@@ -82,40 +92,53 @@ def hook_rotate(hook: SignalHook) -> NewHook:
     return new
 
 
-def check(*, template: Any, window_seconds: int) -> None:
-    """Raises `InvalidInput` for a template or a window that cannot be."""
-    problems = templates.problems_of(template)
-    if window_seconds not in WINDOW_SECONDS:
-        problems["windowSeconds"] = f"must be from {WINDOW_SECONDS.start} to {WINDOW_SECONDS.stop - 1}"
-    if problems:
-        raise InvalidInput(problems)
+def hook_change(hook: SignalHook, *, name: str, template: Any, is_active: bool, limits: Limits) -> SignalHook:
+    """Give a hook another name, template, state or limits. Raises `InvalidInput`."""
+    is_end_kept = limits.expires_at == hook.expires_at
+    hook.name, hook.is_active = name, is_active
+    columns = _checked(template, limits, now=None if is_end_kept else clock.now())
+    for column, value in columns.items():
+        setattr(hook, column, value)
+    hook.save(update_fields=["name", "is_active", *columns])
+    return hook
 
 
-def hook_of(path: str) -> SignalHook:
-    """The hook that is sent to at this path. Raises `NotFound` for an unknown one, one that is off, and one whose
-    maker may not send signals any more."""
-    hook = SignalHook.objects.filter(path_hash=_hash(path), is_active=True, user__is_active=True).first()
+def hook_of(path: str, *, address: str) -> SignalHook:
+    """The hook that is sent to at this path from this address.
+
+    Raises `NotFound` for an unknown one, one that is off or past its end, and one whose maker may not send signals any
+    more; `Refusal` ADDRESS_REFUSED.
+    """
+    alive = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    hook = SignalHook.objects.filter(alive, path_hash=_hash(path), is_active=True, user__is_active=True).first()
     if hook is None:
         raise NotFound("signal_hook")
     sender = Membership.objects.filter(_SENDERS, workspace_id=hook.workspace_id, user_id=hook.user_id)
     if not sender.exists():
         raise NotFound("signal_hook")
+    networks.admit(address, hook.addresses, what="signal hook")
     return hook
 
 
-@locks.unit_of_work
-def accept(hook: SignalHook, body: bytes, *, signature: str, received_at: datetime) -> Signal:
-    """The signal of a message, stored.
+def believed(hook: SignalHook, body: bytes, *, signature: str, received_at: datetime) -> signatures.Signature | None:
+    """The signature of a message that a hook believes; None where the path alone is believed.
 
-    Raises `Refusal` SIGNATURE_WRONG, SIGNATURE_EXPIRED, MESSAGE_SEEN, PAYLOAD_TOO_LARGE, and what accepting a signal
-    raises. A message that is refused may come again.
+    Raises `Refusal` PAYLOAD_TOO_LARGE, SIGNATURE_WRONG, SIGNATURE_EXPIRED.
     """
     if len(body) > BODY_BYTES_MAX:
         raise Refusal("PAYLOAD_TOO_LARGE", f"A message has at most {BODY_BYTES_MAX // 1024} KiB.")
-    signed = _checked(hook, body, signature, received_at) if hook.secret else None
+    return _verified(hook, body, signature, received_at) if hook.secret else None
+
+
+@locks.unit_of_work
+def accept(hook: SignalHook, body: bytes, *, signed: signatures.Signature | None, received_at: datetime) -> Signal:
+    """The signal of a believed message, stored.
+
+    Raises `Refusal` MESSAGE_SEEN and what accepting a signal raises. A message that is refused may come again.
+    """
     try:
         message = loads(body)
-    except (ValueError, RecursionError) as problem:
+    except ValueError as problem:
         raise InvalidInput({"": f"The message is not valid JSON: {problem}"[:200]}) from problem
     data = {"source": hook.name, **templates.signal_of(hook.template, message)}
     with transaction.atomic():
@@ -124,7 +147,29 @@ def accept(hook: SignalHook, body: bytes, *, signature: str, received_at: dateti
         return services.accept(workspace_id=hook.workspace_id, user_id=hook.user_id, data=data, received_at=received_at)
 
 
-def _checked(hook: SignalHook, body: bytes, header: str, received_at: datetime) -> signatures.Signature:
+def _checked(template: Any, limits: Limits, *, now: datetime | None) -> dict[str, Any]:
+    """The columns of template and limits; an end has to lie after `now` (None: it is not asked)."""
+    problems = templates.problems_of(template)
+    if limits.window_seconds not in WINDOW_SECONDS:
+        problems["windowSeconds"] = f"must be from {WINDOW_SECONDS.start} to {WINDOW_SECONDS.stop - 1}"
+    if now is not None and limits.expires_at is not None and limits.expires_at <= now:
+        problems["expiresAt"] = "must lie in the future"
+    addresses: list[str] = []
+    try:
+        addresses = networks.read(limits.addresses)
+    except ValueError as problem:
+        problems["addresses"] = str(problem)
+    if problems:
+        raise InvalidInput(problems)
+    return {
+        "template": dict(template),
+        "window_seconds": limits.window_seconds,
+        "expires_at": limits.expires_at,
+        "addresses": addresses,
+    }
+
+
+def _verified(hook: SignalHook, body: bytes, header: str, received_at: datetime) -> signatures.Signature:
     signature = signatures.parse(header)
     try:
         secret = unseal(hook.secret, purpose=PURPOSE)

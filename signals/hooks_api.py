@@ -9,14 +9,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from nexgent import clock
+from nexgent.accounts import networks, step_up
 from nexgent.accounts.endpoints import Endpoint, mine, one
 from nexgent.accounts.models import Role
-from nexgent.api import pagination, signatures
-from nexgent.api.bodies import Body, Trimmed, read
+from nexgent.api import idempotency, pagination, signatures
+from nexgent.api.addresses import client_address
+from nexgent.api.bodies import Body, Moment, Trimmed, read
 from nexgent.api.openapi import Param, describe, window
 from nexgent.api.shapes import Done, Object
 from nexgent.api.throttling import Limit
-from nexgent.api.wire import stamp
+from nexgent.api.wire import stamp, stamp_or_none
 from nexgent.errors import InvalidInput
 from signals import hooks, live, templates
 from signals import request as requests
@@ -41,6 +43,8 @@ class HookBody(Body):
     template: dict[str, Any] = Field(default={}, max_length=len(templates.FIELDS))
     is_signed: bool = False
     window_seconds: int = 300
+    expires_at: Moment | None = None
+    addresses: list[str] = Field(default=[], max_length=networks.ADDRESSES_MAX)
 
 
 class HookPatch(Body):
@@ -48,6 +52,8 @@ class HookPatch(Body):
     template: dict[str, Any] | None = None
     window_seconds: int | None = None
     is_active: bool | None = None
+    expires_at: Moment | None = None
+    addresses: list[str] | None = Field(default=None, max_length=networks.ADDRESSES_MAX)
 
 
 class PreviewBody(Body):
@@ -74,6 +80,8 @@ def hook_wire(hook: SignalHook) -> dict[str, Any]:
         "isSigned": bool(hook.secret),
         "windowSeconds": hook.window_seconds,
         "isActive": hook.is_active,
+        "expiresAt": stamp_or_none(hook.expires_at),
+        "addresses": hook.addresses,
         "createdAt": stamp(hook.created_at),
     }
 
@@ -86,8 +94,15 @@ def _hook(request: Request, hook_id: str) -> SignalHook:
     return one(SignalHook.objects.all(), request.principal, hook_id, what="signal_hook")
 
 
+def opens_more(request: Request) -> bool:
+    """Whether a change does more than rename a hook or switch it off."""
+    body = request.data if isinstance(request.data, dict) else {}
+    return body.get("isActive") is True or bool(body.keys() - {"name", "isActive"})
+
+
 class Hooks(Endpoint):
     roles = {"GET": Role.OWNER, "POST": Role.OWNER}
+    step_up = {"POST": step_up.always}
 
     @describe(
         "listSignalHooks",
@@ -104,11 +119,11 @@ class Hooks(Endpoint):
         "Make an address that turns alerts into signals",
         tag=TAG,
         description="Its path, and the secret of a signed one, are in this answer only. Without a template the message "
-        "has to be a signal.",
+        "has to be a signal. Whoever knows the path makes agents buy: a fresh proof is asked.",
         body=HookBody,
         answer=NewHookShape,
         status=201,
-        refusals=("TOO_MANY_HOOKS",),
+        refusals=("STEP_UP_REQUIRED", "TOO_MANY_HOOKS"),
         example={"name": "TradingView", "template": TRADING_VIEW},
     )
     def post(self, request: Request) -> Response:
@@ -119,7 +134,7 @@ class Hooks(Endpoint):
             name=body.name,
             template=body.template,
             is_signed=body.is_signed,
-            window_seconds=body.window_seconds,
+            limits=hooks.Limits(body.expires_at, body.addresses, body.window_seconds),
         )
         return Response(_new_wire(new), status=201)
 
@@ -151,6 +166,7 @@ class Preview(Endpoint):
 
 class OneHook(Endpoint):
     roles = {"GET": Role.OWNER, "PATCH": Role.OWNER, "DELETE": Role.OWNER}
+    step_up = {"PATCH": opens_more}
 
     @describe("getSignalHook", "One signal hook", tag=TAG, answer=HookShape)
     def get(self, request: Request, hook_id: str) -> Response:
@@ -160,18 +176,21 @@ class OneHook(Endpoint):
         "changeSignalHook",
         "Change a signal hook or switch it off",
         tag=TAG,
-        description="What is not sent stays.",
+        description="What is not sent stays. All but another name and switching it off asks for a fresh proof.",
         body=HookPatch,
         answer=HookShape,
+        refusals=("STEP_UP_REQUIRED",),
         example={"isActive": False},
     )
     def patch(self, request: Request, hook_id: str) -> Response:
         hook, body = _hook(request, hook_id), read(HookPatch, request.data)
-        changes = body.model_dump(exclude_none=True)
-        for name, value in changes.items():
-            setattr(hook, name, value)
-        hooks.check(template=hook.template, window_seconds=hook.window_seconds)
-        hook.save(update_fields=list(changes))
+        kept = {name: getattr(hook, name) for name in HookPatch.model_fields}
+        given = body.model_dump(exclude_none=True)
+        if "expires_at" in body.model_fields_set:
+            given["expires_at"] = body.expires_at  # null lifts it
+        now = kept | given
+        limits = hooks.Limits(now["expires_at"], now["addresses"], now["window_seconds"])
+        hooks.hook_change(hook, name=now["name"], template=now["template"], is_active=now["is_active"], limits=limits)
         return Response(hook_wire(hook))
 
     @describe("deleteSignalHook", "End a signal hook", tag=TAG, answer=Done)
@@ -182,8 +201,15 @@ class OneHook(Endpoint):
 
 class RotateHook(Endpoint):
     roles = {"POST": Role.OWNER}
+    step_up = {"POST": step_up.always}
 
-    @describe("rotateSignalHook", "A new path and secret for a signal hook", tag=TAG, answer=NewHookShape)
+    @describe(
+        "rotateSignalHook",
+        "A new path and secret for a signal hook",
+        tag=TAG,
+        answer=NewHookShape,
+        refusals=("STEP_UP_REQUIRED",),
+    )
     def post(self, request: Request, hook_id: str) -> Response:
         return Response(_new_wire(hooks.hook_rotate(_hook(request, hook_id))))
 
@@ -207,17 +233,25 @@ class Arrival(Endpoint):
         status=201,
         refusals=(
             "SIGNAL_HOOK_NOT_FOUND",
+            "ADDRESS_REFUSED",
             "SIGNATURE_WRONG",
             "SIGNATURE_EXPIRED",
             "MESSAGE_SEEN",
             "SIDE_REQUIRED",
             "SIGNAL_DUPLICATE",
         ),
+        idempotent=True,
         example={"ticker": "DezXAZ8z7PnrnRJjz3wXBoRgixCa6xjnB7YaB1pPB263", "action": "buy"},
     )
     def post(self, request: Request, hook_path: str) -> Response:
         received_at = clock.now()
-        signature = request.headers.get(signatures.HEADER, "")
-        hook = hooks.hook_of(hook_path)
-        signal = hooks.accept(hook, request._request.body, signature=signature, received_at=received_at)
-        return Response(live.signal_wire(signal), status=201)
+        body, signature = request._request.body, request.headers.get(signatures.HEADER, "")
+        hook = hooks.hook_of(hook_path, address=client_address(request))
+        signed = hooks.believed(hook, body, signature=signature, received_at=received_at)
+
+        def accept() -> Response:
+            signal = hooks.accept(hook, body, signed=signed, received_at=received_at)
+            return Response(live.signal_wire(signal), status=201)
+
+        # The path is a secret: the hook's id names what the key belongs to.
+        return idempotency.once(request, accept, scope=idempotency.Scope(f"hook:{hook.id}", "POST /hooks", body))

@@ -113,6 +113,9 @@ class SignalHook(models.Model):
     """Fields of a signal with places of the message; empty: the message is the signal."""
     window_seconds = models.IntegerField(default=300)
     is_active = models.BooleanField(default=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    addresses = models.JSONField(default=list, db_default=[], blank=True)
+    """Networks (CIDR) that may send; empty: from anywhere."""
     created_at = models.DateTimeField()
 
     class Meta:

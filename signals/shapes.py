@@ -84,6 +84,8 @@ class HookShape(Shape):
     is_signed: bool
     window_seconds: int
     is_active: bool
+    expires_at: Stamp | None
+    addresses: list[str]
     created_at: Stamp
 
 

@@ -9,21 +9,19 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from ipaddress import ip_address, ip_network
 from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from nexgent import clock
-from nexgent.accounts import signed_keys
+from nexgent.accounts import networks, signed_keys
 from nexgent.accounts.models import ApiKey
 from nexgent.accounts.principals import SCOPES, Principal, key_hash
 from nexgent.api import caps
-from nexgent.errors import InvalidInput, NotFound, Refusal
+from nexgent.errors import InvalidInput, NotFound
 from nexgent.events import control
 
-ADDRESSES_MAX = 50
 RATE_MAX = 100_000
 PER_WORKSPACE_MAX = 50
 """Keys that were not ended; one past its end counts, since its end can be moved."""
@@ -150,8 +148,7 @@ def api_key_revoke(*, workspace_id: UUID, key_id: UUID) -> None:
 
 def admit(principal: Principal, address: str) -> None:
     """Check where a key is used from, and note once a minute that it is. Raises `Refusal` ADDRESS_REFUSED."""
-    if principal.addresses and not _is_within(address, principal.addresses):
-        raise Refusal("ADDRESS_REFUSED", f"This API key may not be used from {address}.")
+    networks.admit(address, principal.addresses, what="API key")
     now = clock.now()
     if principal.used_at is None or now - principal.used_at >= USE_WRITTEN:
         with connection.cursor() as cursor:
@@ -186,14 +183,11 @@ def _checked(limits: Limits, *, now: datetime | None) -> dict[str, Any]:
     problems: dict[str, str] = {}
     if now is not None and limits.expires_at is not None and limits.expires_at <= now:
         problems["expiresAt"] = "must lie in the future"
-    if len(limits.addresses) > ADDRESSES_MAX:
-        problems["addresses"] = f"must be at most {ADDRESSES_MAX}"
-    networks = []
-    for text in limits.addresses:
-        try:
-            networks.append(str(ip_network(text.strip(), strict=False)))
-        except ValueError:
-            problems["addresses"] = "must be addresses or networks, such as 203.0.113.7 or 10.0.0.0/8"
+    addresses: list[str] = []
+    try:
+        addresses = networks.read(limits.addresses)
+    except ValueError as problem:
+        problems["addresses"] = str(problem)
     if limits.spend_limit_lamports is not None and not 0 < limits.spend_limit_lamports < 10**18:
         problems["spendLimitSol"] = "must be above 0"
     if limits.rate_per_minute is not None and not 1 <= limits.rate_per_minute <= RATE_MAX:
@@ -202,15 +196,7 @@ def _checked(limits: Limits, *, now: datetime | None) -> dict[str, Any]:
         raise InvalidInput(problems)
     return {
         "expires_at": limits.expires_at,
-        "addresses": networks,
+        "addresses": addresses,
         "spend_limit_lamports": limits.spend_limit_lamports,
         "rate_per_minute": limits.rate_per_minute,
     }
-
-
-def _is_within(address: str, networks: Sequence[str]) -> bool:
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in ip_network(network) for network in networks)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from nexgent import clock, money
-from nexgent.accounts import keys, step_up
+from nexgent.accounts import keys, networks, step_up
 from nexgent.accounts.endpoints import Endpoint, mine, one
 from nexgent.accounts.models import ApiKey, KeySpend, Role
 from nexgent.accounts.principals import SCOPES
@@ -33,7 +33,7 @@ _LIMITS = ("expires_at", "addresses", "spend_limit_sol", "rate_per_minute")
 
 class LimitsBody(Body):
     expires_at: Moment | None = None
-    addresses: list[str] = Field(default=[], max_length=keys.ADDRESSES_MAX)
+    addresses: list[str] = Field(default=[], max_length=networks.ADDRESSES_MAX)
     spend_limit_sol: DecimalValue | None = None
     rate_per_minute: int | None = Field(default=None, json_schema_extra={"minimum": 1, "maximum": keys.RATE_MAX})
 

@@ -11,6 +11,7 @@ for one:
 import hashlib
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -44,6 +45,15 @@ ON CONFLICT (principal, route, key) DO NOTHING RETURNING id
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose key it is, where, and for what: of a request that nobody signed in for."""
+
+    principal: str
+    route: str
+    body: bytes
+
+
 class Replay(Exception):
     """Carries a stored answer out of the action."""
 
@@ -62,14 +72,17 @@ def key_of(request: Any) -> str | None:
     return str(key)
 
 
-def once(request: Any, action: Callable[[], Response]) -> Response:
-    """Run `action` at most once per key, its answer stored in the same transaction; without a key just run it."""
+def once(request: Any, action: Callable[[], Response], *, scope: Scope | None = None) -> Response:
+    """Run `action` at most once per key, its answer stored in the same transaction; without a key just run it.
+
+    `scope` takes the place of the request's principal, path and body.
+    """
     key = key_of(request)
     if key is None:
         return action()
     try:
         with transaction.atomic():
-            row_id = _reserve(request, key, claimed_until=None)
+            row_id = _reserve(scope or _scope_of(request), key, claimed_until=None)
             response = action()
             _store(row_id, response)
             return response
@@ -102,7 +115,7 @@ def claim(request: Any, key: str) -> int | Response:
     """Take the right to work on `key`: the id to `settle`, or the answer that is already there."""
     try:
         with transaction.atomic():
-            return _reserve(request, key, claimed_until=clock.now() + CLAIM)
+            return _reserve(_scope_of(request), key, claimed_until=clock.now() + CLAIM)
     except Replay as replay:
         return replay.response
 
@@ -131,15 +144,19 @@ def sweep(*, now: datetime, batch: int = 5_000) -> int:
             return removed
 
 
-def _reserve(request: Any, key: str, *, claimed_until: datetime | None) -> int:
+def _scope_of(request: Any) -> Scope:
+    route = f"{request.method} {request.path_info}"[:120]
+    return Scope(request.principal.name_in_workspace, route, _canonical(request.data))
+
+
+def _reserve(scope: Scope, key: str, *, claimed_until: datetime | None) -> int:
     now = clock.now()
-    principal, route = request.principal.name_in_workspace, f"{request.method} {request.path_info}"[:120]
     values = {
-        "name": f"{principal}|{route}|{key}",
-        "principal": principal,
-        "route": route,
+        "name": f"{scope.principal}|{scope.route}|{key}",
+        "principal": scope.principal,
+        "route": scope.route,
         "key": key,
-        "body_hash": hashlib.sha256(_canonical(request.data)).hexdigest(),
+        "body_hash": hashlib.sha256(scope.body).hexdigest(),
         "claimed_until": claimed_until,
         "now": now,
         "oldest": now - KEPT,

@@ -22,6 +22,7 @@ from nexgent import money
 MAGNITUDE_MAX = 60
 """Largest power of ten, either way, of a number in a body: a 9-byte `1e999999` must not become a megabyte."""
 DEPTH_MAX = 32
+_TOO_DEEP = f"it is nested more than {DEPTH_MAX} levels deep"
 WHOLE_MAX = 2**63 - 1
 WHOLE_DIGITS_SAFE = 19
 """Shorter texts of integers fit, sign included."""
@@ -70,7 +71,7 @@ def _refuse_constant(name: str) -> None:
 
 def _check_text(value: Any, depth: int = 0) -> None:
     if depth > DEPTH_MAX:
-        raise ValueError("the body is nested too deeply")
+        raise ValueError(_TOO_DEEP)
     if isinstance(value, str):
         if "\x00" in value:
             raise ValueError("text may not contain NUL")
@@ -86,13 +87,16 @@ def _check_text(value: Any, depth: int = 0) -> None:
 
 def loads(body: bytes) -> Any:
     """A request body; raises `ValueError` for what is no JSON of ours."""
-    value = json.loads(
-        body.decode(),
-        parse_float=_fraction,
-        parse_int=_whole,
-        parse_constant=_refuse_constant,
-        object_pairs_hook=_object,
-    )
+    try:
+        value = json.loads(
+            body.decode(),
+            parse_float=_fraction,
+            parse_int=_whole,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_object,
+        )
+    except RecursionError as problem:
+        raise ValueError(_TOO_DEEP) from problem
     _check_text(value)
     return value
 
@@ -110,7 +114,7 @@ class JsonParser(BaseParser):
             return {}
         try:
             return loads(body)
-        except (ValueError, RecursionError) as problem:
+        except ValueError as problem:
             raise ParseError(f"The body is not valid JSON: {problem}"[:200]) from problem
 
 

@@ -169,6 +169,7 @@ class CheckDeposits(Endpoint):
         body=CheckBody,
         example={"agentId": "0190a6a0-0000-7000-8000-000000000001"},
         answer=DepositCheckShape,
+        idempotent=True,
         refusals=("WALLET_NOT_FOUND", "SIMULATION_WALLET", "ORDER_IN_PROGRESS", "BALANCE_CHANGED", "CHAIN_UNAVAILABLE"),
     )
     def post(self, request: Request, wallet_address: str) -> Response:
@@ -177,8 +178,12 @@ class CheckDeposits(Endpoint):
         found = assigned(request.principal, wallet_address)
         if found.agent_id != agent.id:
             raise NotFound("wallet")
-        seen = deposits.check(agent=agent, wallet=found.wallet, author=request.principal.user.email[:80])
-        return Response(_checked(seen))
+        author = request.principal.user.email[:80]
+
+        def check() -> Response:
+            return Response(_checked(deposits.check(agent=agent, wallet=found.wallet, author=author)))
+
+        return idempotency.awaited(request, check)
 
 
 def _ended(wallet_address: str, message: str, deleted: dict[str, int], begun: float) -> dict[str, Any]:

@@ -46,6 +46,10 @@ def _signature(world: World) -> str:
     return f"t={at},v1={code}"
 
 
+def _elsewhere(world: World) -> None:
+    SignalHook.objects.filter(id=world["signedHook"]["id"]).update(addresses=["203.0.113.0/24"])
+
+
 def _off(world: World) -> None:
     SignalHook.objects.filter(id=world["signedHook"]["id"]).update(is_active=False)
 
@@ -84,6 +88,16 @@ CASES = [
     Case(ARRIVAL, 201, "signed", path=SIGNED, body=ALERT, headers=SIGNATURE, who="nobody"),
     Case(ARRIVAL, 400, body={"mint": "x"}, fields=("tokenAddress",), who="nobody"),
     Case(ARRIVAL, 401, path=SIGNED, body=ALERT, code="SIGNATURE_WRONG", who="nobody"),
+    Case(
+        ARRIVAL,
+        403,
+        path=SIGNED,
+        body=ALERT,
+        headers=SIGNATURE,
+        given=_elsewhere,
+        code="ADDRESS_REFUSED",
+        who="nobody",
+    ),
     Case(ARRIVAL, 404, path={"hookPath": "shk_nothing"}, body=ALERT, code="SIGNAL_HOOK_NOT_FOUND", who="nobody"),
     Case(ARRIVAL, 404, "switched off", path=SIGNED, body=ALERT, headers=SIGNATURE, given=_off, who="nobody"),
     Case(
@@ -105,6 +119,15 @@ CASES = [
         code="SIGNAL_DUPLICATE",
         who="nobody",
         first=(Case(ARRIVAL, 201, body=ALERT, who="nobody"),),
+    ),
+    Case(
+        ARRIVAL,
+        422,
+        body=ALERT,
+        headers={"Idempotency-Key": "one"},
+        code="IDEMPOTENCY_KEY_REUSED",
+        who="nobody",
+        first=(Case(ARRIVAL, 201, body={**ALERT, "n": 1}, headers={"Idempotency-Key": "one"}, who="nobody"),),
     ),
     Case(ARRIVAL, 413, body={"mint": "x" * 70_000}, code="PAYLOAD_TOO_LARGE", who="nobody"),
     Case(ARRIVAL, 429, body={}, code="RATE_LIMITED", repeat=121, who="nobody"),

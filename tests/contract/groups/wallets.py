@@ -1,5 +1,7 @@
 """Wallets of agents: which, another one, none, empty, and what arrived from outside (reference 2.10)."""
 
+from typing import Any
+
 from agents.models import Assignment
 from nexgent import clock
 from prices.feeds import registry
@@ -55,6 +57,11 @@ def chain_has(lamports: int):
         world.afterwards.callback(registry.forget)
 
     return arrange
+
+
+def is_the_first_answer(world: World, answer: Any) -> None:
+    assert answer.headers["Idempotent-Replayed"] == "true"
+    assert answer.json()["depositDetected"] is True
 
 
 def no_chain(world: World) -> None:
@@ -127,6 +134,30 @@ CASES = [
         body={"agentId": "{agentId}"},
         given=chain_has(10_000),
         committed=True,
+    ),
+    Case(
+        CHECK,
+        200,
+        "again with its key",
+        path=OF_LIVE,
+        body={"agentId": "{agentId}"},
+        headers={"Idempotency-Key": "one"},
+        given=chain_has(2_500_000_000),
+        committed=True,
+        first=(Case(CHECK, 200, path=OF_LIVE, body={"agentId": "{agentId}"}, headers={"Idempotency-Key": "one"}),),
+        check=is_the_first_answer,
+        golden=False,
+    ),
+    Case(
+        CHECK,
+        422,
+        path=OF_LIVE,
+        body={"agentId": "{agentId}", "more": 1},
+        headers={"Idempotency-Key": "one"},
+        given=chain_has(2_500_000_000),
+        committed=True,
+        first=(Case(CHECK, 200, path=OF_LIVE, body={"agentId": "{agentId}"}, headers={"Idempotency-Key": "one"}),),
+        code="IDEMPOTENCY_KEY_REUSED",
     ),
     Case(CHECK, 400, "no agent", path=OF_LIVE, body={}, fields=("agentId",)),
     Case(CHECK, 400, "a simulated one", body={"agentId": "{agentId}"}, code="SIMULATION_WALLET"),
