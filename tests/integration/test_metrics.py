@@ -26,7 +26,6 @@ from trading.models import Purpose, Side
 
 SECRET = "only-for-the-scraper"
 QUERIES_MAX = 15
-SECONDS_MAX = 0.1
 
 
 @pytest.fixture(autouse=True)
@@ -272,15 +271,10 @@ def test_a_scrape_is_cheap(tape, settings):
     api = Api(SECRET)
     api.get("/metrics")
 
-    took = []
-    for _ in range(5):
-        begun = time.perf_counter()
-        with CaptureQueriesContext(connection) as queries:
-            assert api.get("/metrics").status_code == 200
-        took.append(time.perf_counter() - begun)
+    with CaptureQueriesContext(connection) as queries:
+        assert api.get("/metrics").status_code == 200
 
     assert len(queries) <= QUERIES_MAX
-    assert min(took) <= SECONDS_MAX
 
 
 @pytest.mark.django_db(transaction=True)
