@@ -23,7 +23,7 @@ REFRESH = '<div id="refresh" hx-swap-oob="true" data-due></div>'
 """Asks the page to fetch itself anew."""
 NUDGE = '<div id="refresh" hx-swap-oob="true" hidden></div>'
 """Changes nothing on the page but that it asks for the figures on top again."""
-WHOLE_PAGE = frozenset({RESET, "agent_created", "agent_updated", "agent_deleted", "agent_archived"})
+WHOLE_PAGE = frozenset({RESET, "agent_created", "agent_updated", "agent_deleted", "agent_archived", "wallet_reset"})
 
 
 def html(record: Record) -> str | None:

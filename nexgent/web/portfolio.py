@@ -1,4 +1,7 @@
-"""What the portfolio page tells beside its rows: the figures on top, what closed lately, where the streams stand."""
+"""What the portfolio page tells beside its rows: the figures on top, what closed lately, where the streams stand.
+
+Closed trades are those of the current epoch of their wallets, as in every list: a reset begins a new count.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +10,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from nexgent import money
 from prices import selectors as prices
@@ -14,6 +18,7 @@ from prices.records import EXIT_MAX_AGE
 from trading.models import Position
 from trading.rules import pnl
 from trading.rules.gain import HUNDRED
+from wallets.models import Entry
 
 CLOSED_SHOWN = 20
 
@@ -37,12 +42,16 @@ WHERE s.agent_id = ANY(%s) AND s.ended_at IS NULL AND a.asset = %s AND a.kind = 
 _REALISED = """
 SELECT coalesce(sum(lamports), 0) FROM (
     SELECT f.realised_lamports AS lamports FROM trading_fill f JOIN trading_order o ON o.id = f.order_id
+    JOIN wallets_wallet w ON w.id = o.wallet_id
+    JOIN wallets_entry e ON e.order_id = o.id AND e.epoch = w.epoch
     WHERE o.agent_id = ANY(%(agents)s) AND o.side = 1 AND f.at >= %(since)s
     UNION ALL
     SELECT p.realised_lamports - coalesce((
         SELECT sum(f.realised_lamports) FROM trading_fill f JOIN trading_order o ON o.id = f.order_id
         WHERE o.position_id = p.id AND o.side = 1), 0)
     FROM trading_position p
+    JOIN wallets_wallet w ON w.id = p.wallet_id
+    JOIN wallets_entry e ON e.order_id = p.opened_by_id AND e.epoch = w.epoch
     WHERE p.agent_id = ANY(%(agents)s) AND p.close_reason = 'write_off' AND p.closed_at >= %(since)s
 ) AS parts
 """
@@ -124,7 +133,9 @@ def realised_since(agent_ids: Sequence[UUID], since: datetime) -> int:
 
 def closed(agent_ids: Sequence[UUID], *, limit: int = CLOSED_SHOWN) -> list[Closed]:
     """The positions that closed last, newest first."""
-    rows = Position.objects.filter(agent_id__in=agent_ids, closed_at__isnull=False).select_related("agent")
+    bought = Entry.objects.filter(order_id=OuterRef("opened_by_id"), epoch=OuterRef("wallet__epoch"))
+    rows = Position.objects.filter(agent_id__in=agent_ids, closed_at__isnull=False).filter(Exists(bought))
+    rows = rows.select_related("agent")
     return [closed_item(row) for row in rows.order_by("-closed_at", "-id")[:limit]]
 
 

@@ -3,7 +3,7 @@
 from django.urls import path
 from django.views.generic import RedirectView
 
-from nexgent.web import account, newcomers, sign_in, views
+from nexgent.web import account, beginnings, newcomers, sign_in, views
 
 _OLD_PAGES = ("general", "agent-profile", "performance-overview", "trade-signals", "transactions", "wallet")
 
@@ -13,6 +13,8 @@ urlpatterns = [
     path("live/prices/", views.price_times, name="price_times"),
     path("positions/<uuid:position_id>/close/", views.close_position, name="close_position"),
     path("setup/agent/", views.first_agent, name="first_agent"),
+    path("setup/money/<uuid:agent_id>/", beginnings.add_money, name="add_money"),
+    path("setup/entries/<uuid:agent_id>/", beginnings.turn_on, name="turn_on"),
     path("setup/key/", views.signal_key, name="signal_key"),
     path("sign-in/", sign_in.sign_in, name="sign_in"),
     path("sign-in/code/", sign_in.second_factor, name="second_factor"),

@@ -18,7 +18,7 @@ from nexgent.accounts.endpoints import mine
 from nexgent.accounts.models import Role
 from nexgent.errors import NotFound, Refusal
 from nexgent.events import registry, selectors
-from nexgent.web import portfolio, rows
+from nexgent.web import beginnings, portfolio, rows
 from nexgent.web.access import page
 from prices import selectors as prices
 from trading import services as trading
@@ -54,6 +54,7 @@ def _context(request: Any) -> dict[str, Any]:
             "closed": portfolio.closed(agent_ids),
             "summary": portfolio.summary(agent_ids, now=now),
             "has_agents": bool(agent_ids),
+            "buyers": beginnings.buyers(agent_ids),
             "since": ",".join(f"{stream}:{number}" for stream, number in numbers.items()),
             "principal": principal,
             "is_owner": principal.has_role(Role.OWNER),
@@ -63,9 +64,15 @@ def _context(request: Any) -> dict[str, Any]:
 @require_GET
 @page
 def summary(request: Any) -> HttpResponse:
-    """The figures on top."""
-    figures = portfolio.summary(_agent_ids(request), now=clock.now())
-    return render(request, "components/summary.html", {"summary": figures})
+    """The figures on top, and beside them who can buy: both change with every trade and deposit."""
+    agent_ids = _agent_ids(request)
+    context = {
+        "summary": portfolio.summary(agent_ids, now=clock.now()),
+        "has_agents": bool(agent_ids),
+        "buyers": beginnings.buyers(agent_ids),
+        "is_owner": request.principal.has_role(Role.OWNER),
+    }
+    return render(request, "live/summary.html", context)
 
 
 @require_GET

@@ -295,6 +295,8 @@ PAGES = {
     "account/sessions/<uuid:session_id>/end/": "session",
     "account/factors/<uuid:factor_id>/remove/": "factor",
     "setup/agent/": "own",
+    "setup/money/<uuid:agent_id>/": "agent",
+    "setup/entries/<uuid:agent_id>/": "agent",
     "setup/key/": "own",
     "sign-in/": "own",
     "sign-out/": "own",

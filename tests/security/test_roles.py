@@ -115,6 +115,8 @@ def test_nobody_without_a_credential_gets_in():
         (f"/positions/{ABSENT}/close/", "trader"),
         ("/setup/agent/", "owner"),
         ("/setup/key/", "owner"),
+        (f"/setup/money/{ABSENT}/", "owner"),
+        (f"/setup/entries/{ABSENT}/", "owner"),
     ],
 )
 def test_pages_ask_for_the_same_roles(path, least):
