@@ -71,6 +71,7 @@ UNSAYABLE = (
     "name of a time zone",
     "an e-mail address",
     "must start with https://",
+    "is no answer to this challenge",
     "'message': 'is required'",  # by what another field says
 )
 """Why right data may be called wrong: what a schema cannot say."""
