@@ -79,6 +79,7 @@ PUBLIC_URL = ENV.public_url
 _public = urlsplit(PUBLIC_URL)
 ALLOWED_HOSTS = ["127.0.0.1", "localhost", "[::1]"]
 ALLOWED_HOSTS += [host for host in (_public.hostname, ENV.host) if host and host not in {"0.0.0.0", "::"}]  # noqa: S104
+CSRF_FAILURE_VIEW = "nexgent.web.failures.csrf_failure"
 CSRF_TRUSTED_ORIGINS = [f"{_public.scheme}://{_public.netloc}"] if PUBLIC_URL else []
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _public.scheme == "https"
 SESSION_COOKIE_NAME = "nexgent_session"

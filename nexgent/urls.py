@@ -47,10 +47,10 @@ from trading.api import (
 )
 from wallets import ledger_api
 
-handler400 = "nexgent.api.errors.handler400"
-handler403 = "nexgent.api.errors.handler403"
-handler404 = "nexgent.api.errors.handler404"
-handler500 = "nexgent.api.errors.handler500"
+handler400 = "nexgent.web.failures.bad_request"
+handler403 = "nexgent.web.failures.permission_denied"
+handler404 = "nexgent.web.failures.page_not_found"
+handler500 = "nexgent.web.failures.server_error"
 
 API = "api/v1/"
 urlpatterns = [

@@ -1,7 +1,8 @@
 """Every failure as `{error, code, details, requestId}`, whichever layer it comes from.
 
 `respond` is what the framework calls for an exception of an endpoint; the `handler*` functions are Django's for what
-happens outside of one (unknown route, unexpected exception). Pages keep Django's own.
+happens outside of one (unknown route, unexpected exception), where the request is one of the API (`is_api`). Pages have
+their own (`nexgent.web.failures`).
 """
 
 import logging
@@ -10,7 +11,6 @@ from typing import Any
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.views import defaults
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -101,7 +101,8 @@ def _add_headers(response: Response, code: str, details: Any) -> None:
         response["Retry-After"] = str(details["retryAfter"])
 
 
-def _is_api(request: HttpRequest) -> bool:
+def is_api(request: HttpRequest) -> bool:
+    """Whether the answer is one of the API."""
     return request.path_info.startswith("/api/")
 
 
@@ -111,24 +112,16 @@ def _plain(request: HttpRequest, code: str, message: str, status: int) -> HttpRe
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _plain(request, "VALIDATION_ERROR", "The request is not valid.", 400)
-    return defaults.bad_request(request, exception)
+    return _plain(request, "VALIDATION_ERROR", "The request is not valid.", 400)
 
 
 def handler403(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _plain(request, "AUTHORIZATION_ERROR", "Not allowed.", 403)
-    return defaults.permission_denied(request, exception)
+    return _plain(request, "AUTHORIZATION_ERROR", "Not allowed.", 403)
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if _is_api(request):
-        return _plain(request, "NOT_FOUND", "Route not found.", status_of("NOT_FOUND"))
-    return defaults.page_not_found(request, exception)
+    return _plain(request, "NOT_FOUND", "Route not found.", status_of("NOT_FOUND"))
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    if _is_api(request):
-        return _plain(request, "INTERNAL_ERROR", "Something went wrong on our side.", 500)
-    return defaults.server_error(request)
+    return _plain(request, "INTERNAL_ERROR", "Something went wrong on our side.", 500)

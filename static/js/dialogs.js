@@ -24,7 +24,7 @@ function toast(title, text) {
 
 document.body.addEventListener("htmx:responseError", (event) => {
   const { xhr } = event.detail;
-  toast("That did not work", `The server answered ${xhr.status} at ${new Date().toLocaleTimeString()}. Try again.`);
+  toast("That did not work", `The server answered ${xhr.status} at ${new Date().toISOString().slice(11, 16)} UTC. Try again.`);
 });
 
 new MutationObserver((changes) => {

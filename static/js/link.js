@@ -27,7 +27,7 @@ export const sayPrices = (areStale) => {
   if (isLive()) say(areStale ? "stale" : "live", areStale ? "Live, prices are stale" : "Live");
 };
 
-const clock = (date) => date.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const clock = (date) => `${date.toISOString().slice(11, 16)} UTC`;
 
 export async function refresh() {
   if (isRefreshing) return;

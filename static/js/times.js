@@ -1,4 +1,5 @@
-// Times in the reader's own zone, ages that go on counting, and the age of every price that is not fresh.
+// Times of the page in the reader's own zone beside it, ages that go on counting, and the age of every price that is not
+// fresh.
 import { isLive, refresh, sayPrices } from "./link.js";
 
 const STALE_MS = 30_000;
@@ -20,15 +21,11 @@ const write = (element, text) => {
   if (element.textContent !== text) element.textContent = text;
 };
 
-const local = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "medium" });
-const onlyTime = new Intl.DateTimeFormat([], { timeStyle: "medium" });
+const local = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "long" });
 
 function paintTimes(now) {
-  const today = new Date(now).toDateString();
-  for (const element of document.querySelectorAll("time[data-time]")) {
-    const at = new Date(element.dateTime);
-    write(element, at.toDateString() === today ? onlyTime.format(at) : local.format(at));
-    element.title = local.format(at);
+  for (const element of document.querySelectorAll("time[data-time]:not([title])")) {
+    element.title = local.format(new Date(element.dateTime));
   }
   for (const element of document.querySelectorAll("time[data-ago]")) {
     const at = new Date(element.dateTime);

@@ -1,12 +1,13 @@
 """How numbers look: fixed places so that they do not jump, a sign that is a minus and no hyphen, "–" for unknown."""
 
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from nexgent import money
+from nexgent import clock, money
 from nexgent.money import EXACT
 
 register = template.Library()
@@ -84,6 +85,13 @@ def price(value: Decimal | None) -> str | SafeString:
     if whole != "0" or zeros <= ZEROS_SHOWN:
         return text
     return format_html('0.0<sub class="zeros">{}</sub>{}', zeros, part[zeros:])
+
+
+@register.filter
+def moment(at: datetime) -> str:
+    """A time as every page shows it: in UTC, which its days are counted in, with the year when it is another."""
+    year = "" if at.year == clock.now().year else f" {at.year}"
+    return f"{at.day} {at:%b}{year}, {at:%H:%M} UTC"
 
 
 @register.filter

@@ -1,10 +1,11 @@
 """How numbers look on a page."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
+from nexgent import clock
 from nexgent.web.portfolio import duration
 from nexgent.web.templatetags import figures
 
@@ -51,6 +52,13 @@ def test_what_is_shown_as_zero_has_no_direction() -> None:
     assert figures.trend(60_000) == "up"
     assert figures.trend(Decimal("-0.004")) == "flat"
     assert figures.trend(Decimal("-0.006")) == "down"
+
+
+def test_a_time_has_one_form_on_every_page() -> None:
+    now = clock.now()
+
+    assert figures.moment(now.replace(month=3, day=5, hour=9, minute=4)) == "5 Mar, 09:04 UTC"
+    assert figures.moment(datetime(2019, 11, 21, 21, 35, tzinfo=UTC)) == "21 Nov 2019, 21:35 UTC"
 
 
 def test_an_address_shows_its_ends() -> None:
