@@ -97,4 +97,5 @@ class NotFound(Refusal):
 
     def __init__(self, what: str = "") -> None:
         code = f"{what.upper()}_NOT_FOUND" if what else "NOT_FOUND"
-        super().__init__(code, f"{what.replace('_', ' ').capitalize() or 'Object'} not found.")
+        name = "API key" if what == "api_key" else what.replace("_", " ").capitalize()
+        super().__init__(code, f"{name or 'Object'} not found.")

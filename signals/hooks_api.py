@@ -91,7 +91,7 @@ def _new_wire(new: hooks.NewHook) -> dict[str, Any]:
 
 
 def _hook(request: Request, hook_id: str) -> SignalHook:
-    return one(SignalHook.objects.all(), request.principal, hook_id, what="signal_hook")
+    return one(SignalHook.objects.all(), request.principal, hook_id, what="signal_hook", field="hookId")
 
 
 def opens_more(request: Request) -> bool:

@@ -13,8 +13,9 @@ from nexgent import clock, money
 from nexgent.accounts.endpoints import Endpoint, mine
 from nexgent.accounts.models import Role
 from nexgent.accounts.principals import Principal
-from nexgent.api import openapi, pagination, query
+from nexgent.api import caching, openapi, pagination, query
 from nexgent.api.openapi import describe
+from nexgent.api.rendering import dumps
 from nexgent.api.wire import stamp
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from prices.models import Token
@@ -175,4 +176,7 @@ class Balances(Endpoint):
             for asset, balance in found.items()
         ]
         wanted = pagination.read(request, BALANCES)
-        return pagination.respond(request, wanted, wanted.picked(rows), wire=list, total=lambda: len(rows))
+        response = pagination.respond(request, wanted, wanted.picked(rows), wire=list, total=lambda: len(rows))
+        if at is None:  # "now" moves on from answer to answer, which is no change of what the wallet holds
+            response["ETag"] = caching.tag(dumps([{**row, "time": None} for row in response.data]))
+        return response

@@ -304,8 +304,7 @@ def _free(keys: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], int]:
 def _refuse_above(wallet_id: UUID, asset: str, required: int, available: int) -> None:
     if required > available:
         details = {
-            "walletId": str(wallet_id),
-            "asset": asset,
+            "tokenAddress": asset,
             "requiredUnits": str(required),
             "availableUnits": str(available),
         }

@@ -59,9 +59,20 @@ def mine(rows: QuerySet[_Row], principal: Principal, *, path: str = "workspace_i
     return rows.filter(**{f"{agent}__in": principal.agent_ids})
 
 
-def one(rows: QuerySet[_Row], principal: Principal, key: str | UUID, *, what: str, path: str = "workspace_id") -> _Row:
-    """The principal's row with this id; raises `InvalidInput` (400) for no UUID, `NotFound` for absent and foreign."""
-    row_id = key if isinstance(key, UUID) else uuid_of(key, f"{what}Id")
+def one(
+    rows: QuerySet[_Row],
+    principal: Principal,
+    key: str | UUID,
+    *,
+    what: str,
+    field: str = "",
+    path: str = "workspace_id",
+) -> _Row:
+    """The principal's row with this id; raises `InvalidInput` (400) for no UUID, `NotFound` for absent and foreign.
+
+    `field` is the id's name in the route, where it is not `what` and "Id".
+    """
+    row_id = key if isinstance(key, UUID) else uuid_of(key, field or f"{what}Id")
     row = mine(rows, principal, path=path).filter(id=row_id).first()
     if row is None:
         raise NotFound(what)

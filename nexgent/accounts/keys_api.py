@@ -214,7 +214,7 @@ class Key(Endpoint):
         return Response({"success": True, "message": "API key deleted."})
 
     def _key(self, request: Request, key_id: str) -> ApiKey:
-        return one(_readable(), request.principal, key_id, what="api_key")
+        return one(_readable(), request.principal, key_id, what="api_key", field="keyId")
 
 
 class Rotate(Endpoint):
@@ -235,9 +235,9 @@ class Rotate(Endpoint):
     )
     def post(self, request: Request, key_id: str) -> Response:
         principal = request.principal
-        key = one(_readable(), principal, key_id, what="api_key")
+        key = one(_readable(), principal, key_id, what="api_key", field="keyId")
         if set(key.scopes) & keys.GUARDED:
             step_up.require(principal)
         grace = timedelta(seconds=read(RotateBody, request.data or {}).grace_seconds)
         new = keys.api_key_rotate(workspace_id=key.workspace_id, key_id=key.id, grace=grace)
-        return Response(_new_wire(one(_readable(), principal, key_id, what="api_key"), new))
+        return Response(_new_wire(one(_readable(), principal, key_id, what="api_key", field="keyId"), new))

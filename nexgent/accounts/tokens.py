@@ -85,7 +85,7 @@ def open_session(user: User, *, remember_me: bool, rotate: bool, client: Client 
             user=user,
             jti=uuid4(),
             expires_at=now + lifetime,
-            is_rotating=rotate,
+            is_rotating=rotate or not settings.LEGACY_REFRESH,  # the other form would be refused at once
             lifetime_seconds=int(lifetime.total_seconds()),
             proved_at=now,
             used_at=now,

@@ -2,9 +2,9 @@
 them is decided here.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -20,6 +20,7 @@ from nexgent.api.wire import stamp, stamp_or_none
 from nexgent.errors import NotFound
 from nexgent.events import webhooks
 from nexgent.events.models import DeliveryState, Webhook, WebhookAttempt, WebhookDelivery
+from nexgent.events.types import EVENT_TYPES
 
 TAG = "Webhooks"
 _STATES = {state.label: state.value for state in DeliveryState}
@@ -27,14 +28,17 @@ LISTING = Listing(keys={"createdAt": by_id("id")}, tie=by_id("id"), default="-cr
 DELIVERIES = Listing(keys={"createdAt": by_id("id")}, tie=by_id("id"), default="-createdAt")
 
 
+EventType = Annotated[Trimmed, WithJsonSchema({"type": "string", "enum": list(EVENT_TYPES)})]
+
+
 class WebhookBody(Body):
     url: Trimmed
-    event_types: list[Trimmed] = Field(default=[], description="Empty: all.")
+    event_types: list[EventType] = Field(default=[], description="Empty: all.")
 
 
 class WebhookPatch(Body):
     url: Trimmed | None = None
-    event_types: list[Trimmed] | None = None
+    event_types: list[EventType] | None = None
     is_active: bool | None = None
 
 

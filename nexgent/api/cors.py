@@ -7,7 +7,8 @@ from django.http import HttpRequest, HttpResponse
 
 METHODS = "GET, POST, PUT, DELETE, PATCH, OPTIONS"
 HEADERS = (
-    "Content-Type, Authorization, X-API-Key, Idempotency-Key, If-Match, If-None-Match, Last-Event-ID, X-Request-Id"
+    "Content-Type, Authorization, X-API-Key, Nexgent-Signature, Idempotency-Key, If-Match, If-None-Match,"
+    " Last-Event-ID, X-Request-Id"
 )
 EXPOSED = (
     "X-Request-Id, Idempotent-Replayed, Retry-After, ETag, Link, X-Total-Count, Content-Disposition,"

@@ -17,6 +17,7 @@ from nexgent.api.wire import stamp
 from nexgent.errors import InvalidInput, NotFound, Refusal
 from nexgent.events import bell, registry, selectors
 from nexgent.events.models import DeliveryState, Webhook, WebhookCursor, WebhookDelivery
+from nexgent.events.types import EVENT_TYPES
 from nexgent.ids import uuid7
 from nexgent.sealing import seal
 
@@ -130,11 +131,8 @@ def _check(url: str, event_types: Sequence[str]) -> None:
     problems = {}
     if not _is_web_address(url):
         problems["url"] = "must start with https:// or http://, name a host, and have at most 1000 characters"
-    wrong = [
-        name for name in event_types if not (name.isascii() and name.replace("_", "").isalnum() and len(name) < 41)
-    ]
-    if wrong or len(event_types) > TYPES_MAX:
-        problems["eventTypes"] = f"must be at most {TYPES_MAX} names of event types"
+    if not set(event_types) <= set(EVENT_TYPES) or len(event_types) > TYPES_MAX:
+        problems["eventTypes"] = f"must be at most {TYPES_MAX} of {', '.join(EVENT_TYPES)}"
     if problems:
         raise InvalidInput(problems)
 

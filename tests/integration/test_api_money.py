@@ -61,8 +61,13 @@ def test_withdrawal_and_adjustment_are_entries_too():
     assert adjusted.json()["reason"] == "fee of the exchange"
     assert unexplained.status_code == 400
     assert (too_much.status_code, too_much.json()["code"]) == (400, "INSUFFICIENT_BALANCE")
-    beside = ("currentBalance", "requiredAmount", "tokenAddress", "tokenSymbol")
-    assert [too_much.json()["details"][name] for name in beside] == ["1.5", "100", SOL_MINT, "SOL"]
+    assert too_much.json()["details"] == {
+        "currentBalance": "1.5",
+        "requiredAmount": "100",
+        "tokenAddress": SOL_MINT,
+        "tokenSymbol": "SOL",
+        "walletAddress": sol_of(api, agent)["walletAddress"],
+    }
     assert sol_of(api, agent)["balance"] == "1.5"
 
 

@@ -135,6 +135,17 @@ def test_the_legacy_form_can_be_switched_off(settings):
     assert Api().post("/api/v1/auth/refresh", {"refreshToken": refresh}).status_code == 401
 
 
+def test_without_the_legacy_form_every_refresh_token_rotates(settings):
+    settings.LEGACY_REFRESH = False
+    sign_up("off@example.com", PASSWORD)
+
+    first = login("off@example.com").json()["refreshToken"]
+    second = Api().post("/api/v1/auth/refresh", {"refreshToken": first})
+
+    assert second.status_code == 200
+    assert second.json()["refreshToken"] != first
+
+
 def test_a_rotating_refresh_token_changes_and_its_reuse_ends_the_family():
     sign_up("rotate@example.com", PASSWORD)
     first = login("rotate@example.com", rotateRefresh=True).json()

@@ -173,8 +173,7 @@ def test_holds_are_all_or_nothing_and_add_up(wallet):
 
     assert caught.value.code == "INSUFFICIENT_BALANCE"
     assert caught.value.details == {
-        "walletId": str(wallet.id),
-        "asset": SOL_MINT,
+        "tokenAddress": SOL_MINT,
         "requiredUnits": "1001",
         "availableUnits": "1000",
     }

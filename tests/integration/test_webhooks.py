@@ -322,6 +322,7 @@ def test_a_ping_is_sent_when_asked_for_and_a_new_secret_signs(owner, workspace_i
         ({"url": "https://example.com:99999"}, "url"),
         ({"url": "https://example.com/" + "x" * 1000}, "url"),
         ({"url": "https://example.com", "eventTypes": ["a b"]}, "eventTypes"),
+        ({"url": "https://example.com", "eventTypes": ["bogus"]}, "eventTypes"),
         ({"url": "https://example.com", "eventTypes": "all"}, "eventTypes"),
     ],
 )

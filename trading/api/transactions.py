@@ -150,7 +150,7 @@ class Transactions(Endpoint):
         except Refusal as refusal:
             if refusal.code != "INSUFFICIENT_BALANCE":
                 raise
-            raise _uncovered(refusal) from refusal
+            raise _uncovered(refusal, wallet) from refusal
 
     def _check_signal(self, principal: Principal, signal_id: int) -> None:
         known: Any = self.signal_exists
@@ -187,12 +187,13 @@ def _post(
     return Response(transaction_wire(row), status=201)
 
 
-def _uncovered(refusal: Refusal) -> Refusal:
+def _uncovered(refusal: Refusal, wallet: Wallet) -> Refusal:
     """The refusal with the amounts that clients of the reference look for."""
     told = {
         "currentBalance": sol_text(int(refusal.details["availableUnits"])),
         "requiredAmount": sol_text(int(refusal.details["requiredUnits"])),
         "tokenAddress": money.SOL_MINT,
         "tokenSymbol": "SOL",
+        "walletAddress": wallet.address,
     }
-    return Refusal(refusal.code, refusal.message, details={**refusal.details, **told})
+    return Refusal(refusal.code, refusal.message, details=told)
