@@ -77,6 +77,9 @@ UNSAYABLE = (
 """Why right data may be called wrong: what a schema cannot say."""
 OF_ITS_CONTENT = {"previewSignalHook", "createSignalHook", "changeSignalHook"}
 """What a template makes of a message is the answer, or the refusal."""
+NO_BLANKS = r"^[^\s\x1c-\x1f\x85]+$"
+"""Python trims more than other regular expressions call blank."""
+UUID_OR_NOTHING = "^([0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})?$"
 HEALTH = {"getHealth", "getReady"}
 """Their 503 is an answer: no engine runs here."""
 
@@ -290,7 +293,7 @@ def _without_more(text: dict[str, Any]) -> dict[str, Any]:
             for inner in schema["properties"].values():
                 for kind in (inner, *inner.get("anyOf", ())):
                     if kind.get("minLength") and not kind.keys() & {"pattern", "format", "enum"}:
-                        kind["pattern"] = r"^\S+$"
+                        kind["pattern"] = NO_BLANKS
     for methods in text["paths"].values():
         for operation in methods.values():
             if "parameters" in operation:
@@ -308,11 +311,23 @@ def _lenient(text: dict[str, Any]) -> dict[str, Any]:
         for operation in methods.values():
             operation.pop("security", None)
             for one in operation.get("parameters", ()):
-                if one["in"] == "query" and one["schema"].get("format") == "date-time":
-                    del one["schema"]["format"]
-                if one["in"] == "query" and "enum" in one["schema"]:
-                    one["schema"]["enum"] = [*one["schema"]["enum"], ""]
+                if one["in"] == "query":
+                    _or_nothing(one["schema"])
     return text
+
+
+def _or_nothing(schema: dict[str, Any]) -> None:
+    """The schema of a parameter in a query, the empty text allowed too."""
+    kind = schema.get("format")
+    if kind in ("date-time", "uuid"):
+        del schema["format"]
+    if kind == "uuid":
+        schema["pattern"] = UUID_OR_NOTHING
+    elif "pattern" in schema:
+        schema["pattern"] = f"{schema['pattern']}|^$"
+    if "enum" in schema:
+        schema["enum"] = [*schema["enum"], ""]
+    schema.pop("minLength", None)
 
 
 def _asked(text: dict[str, Any]) -> dict[str, Any]:
