@@ -93,7 +93,12 @@ class Seats:
 
     async def take(self, principal: str, seat: UUID) -> bool:
         """Take a seat for a connection; False when the principal has too many."""
-        taken = await in_thread(take, principal, seat)
+        asking = asyncio.ensure_future(in_thread(take, principal, seat))
+        try:
+            taken = await asyncio.shield(asking)
+        except asyncio.CancelledError:  # the client went meanwhile, the thread goes on
+            asking.add_done_callback(lambda done: self._give_back_late(principal, seat, done))
+            raise
         if taken is None:
             taken = sum(each == principal for each in self._held.values()) < limits.CONNECTIONS_PER_PRINCIPAL
         if taken:
@@ -104,6 +109,11 @@ class Seats:
         """Give back a seat, if the connection had one."""
         principal = self._held.pop(seat, None)
         if principal is not None:
+            self._left.append((principal, seat))
+            self._any_left.set()
+
+    def _give_back_late(self, principal: str, seat: UUID, done: "asyncio.Future[bool | None]") -> None:
+        if not done.cancelled() and done.exception() is None and done.result():
             self._left.append((principal, seat))
             self._any_left.set()
 
