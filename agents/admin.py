@@ -52,9 +52,9 @@ class AgentAdmin(ReadOnly, ModelAdmin):
     def pause_entries(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
         self._switch(request, queryset, {"entries_simulation": False, "entries_live": False})
 
-    @admin.action(description="Resume entries (both modes)", permissions=["switch"])
+    @admin.action(description="Resume entries (simulation; live ones agent by agent)", permissions=["switch"])
     def resume_entries(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:
-        self._switch(request, queryset, {"entries_simulation": True, "entries_live": True})
+        self._switch(request, queryset, {"entries_simulation": True})
 
     @admin.action(description="Stop exits: stops will NOT fire (both modes)", permissions=["switch"])
     def stop_exits(self, request: HttpRequest, queryset: QuerySet[Agent]) -> None:

@@ -83,6 +83,14 @@ def test_entries_are_paused_by_an_action_that_tells_everybody(admin, agent):
     assert Event.objects.latest("seq").type == "agent_updated"
 
 
+def test_resuming_many_agents_begins_no_real_buying(admin, agent):
+    for action in ("pause_entries", "resume_entries"):
+        admin.post("/admin/agents/agent/", {"action": action, "_selected_action": [str(agent.id)]})
+
+    stored = Agent.objects.get(id=agent.id)
+    assert (stored.entries_simulation, stored.entries_live) == (True, False)
+
+
 def test_an_archived_agent_is_left_as_it_is(admin, agent):
     Agent.objects.filter(id=agent.id).update(archived_at=clock.now())
 
