@@ -9,7 +9,8 @@ the trade path are told apart by their first words. What speaks to the database 
 import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any
@@ -19,7 +20,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 
-from nexgent.accounts.models import AuditEntry
+from nexgent.accounts.models import AuditEntry, User
 from nexgent.accounts.principals import Principal
 from nexgent.api.addresses import client_address
 from nexgent.api.rendering import dumps
@@ -33,6 +34,7 @@ _BROWSERS = (("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), (
 _PROGRAM = re.compile(r"[\w.-]{1,40}")
 
 _request: ContextVar[HttpRequest | None] = ContextVar("audited_request", default=None)
+_proven: ContextVar[User | None] = ContextVar("proven_user", default=None)
 _tracked: frozenset[str] = frozenset()
 _lock = threading.Lock()
 
@@ -67,6 +69,16 @@ def acted(*, kind: str, object_id: str, facts: dict[str, Any]) -> AuditEntry:
         route=person.get("route") or "",
         after=facts,
     )
+
+
+@contextmanager
+def acting(user: User) -> Iterator[None]:
+    """What happens within is this person's doing: they have shown who they are, and have no session yet."""
+    token = _proven.set(user)
+    try:
+        yield
+    finally:
+        _proven.reset(token)
 
 
 def watch(connection: Any, **_: Any) -> None:
@@ -118,6 +130,12 @@ def _learn() -> frozenset[str]:
     return _tracked
 
 
+def forget(**_: Any) -> None:
+    """Receiver of `post_migrate`: what was learned while tables were being made is not the whole."""
+    global _tracked
+    _tracked = frozenset()
+
+
 def who() -> dict[str, str | None]:
     """The one behind what happens now, as the triggers read it."""
     request = _request.get()
@@ -139,7 +157,7 @@ def _person(request: HttpRequest) -> dict[str, str | None]:
     principal: Principal | None = getattr(request, "principal", None)
     if principal is not None and principal.kind == "key":
         return {"kind": "key", "id": str(principal.key_id), "actor": f"key of {principal.user.email}"[:255]}
-    user = principal.user if principal is not None else getattr(request, "user", None)
+    user = principal.user if principal is not None else _proven.get() or getattr(request, "user", None)
     if user is None or not user.is_authenticated:
         return {"kind": "anonymous", "id": None, "actor": "anonymous"}
     return {"kind": "user", "id": str(user.pk), "actor": user.email}

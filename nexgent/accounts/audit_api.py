@@ -1,18 +1,17 @@
 """`/audit-log`: who changed what, when and from where, with the values before and after."""
 
-from typing import Any
 from uuid import UUID
 
 from django.db.models import QuerySet
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from nexgent.accounts.audit_wire import audit_wire
 from nexgent.accounts.endpoints import Endpoint, mine
 from nexgent.accounts.models import AuditEntry, Role
 from nexgent.accounts.shapes import AuditShape
 from nexgent.api import openapi, pagination, query
 from nexgent.api.openapi import describe
-from nexgent.api.wire import stamp
 
 KINDS = (
     "agent",
@@ -35,43 +34,6 @@ KINDS = (
 """What is tracked and belongs to a workspace; actions in the admin are shown there."""
 ACTIONS = ("created", "changed", "deleted")
 LISTING = pagination.Listing(keys={"id": pagination.by_number("id")}, tie=pagination.by_number("id"), default="-id")
-
-
-def audit_wire(entry: AuditEntry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "at": stamp(entry.at),
-        "kind": entry.kind,
-        "objectId": entry.object_id,
-        "agentId": entry.agent_id,
-        "action": entry.action,
-        "actor": {"kind": entry.actor_kind, "id": entry.actor_id, "name": entry.actor},
-        "source": {
-            "address": entry.address,
-            "client": entry.client,
-            "requestId": entry.request_id,
-            "route": entry.route,
-        },
-        "before": entry.before,
-        "after": entry.after,
-        "changes": [
-            {"path": path, "before": before, "after": after}
-            for path, before, after in changes(entry.before, entry.after)
-        ],
-    }
-
-
-def changes(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two values differ: the path of each leaf, what was there and what is now (None for nothing)."""
-    if isinstance(before, dict) or isinstance(after, dict):
-        was = before if isinstance(before, dict) else {}
-        becomes = after if isinstance(after, dict) else {}
-        return [
-            change
-            for name in sorted({*was, *becomes})
-            for change in changes(was.get(name), becomes.get(name), f"{path}.{name}" if path else name)
-        ]
-    return [] if before == after else [(path, before, after)]
 
 
 class AuditLog(Endpoint):

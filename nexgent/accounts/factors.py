@@ -22,7 +22,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from nexgent import clock
-from nexgent.accounts import letters
+from nexgent.accounts import audit, letters
 from nexgent.accounts.guards import Guard
 from nexgent.accounts.models import User
 from nexgent.errors import InvalidInput, NotFound, Refusal
@@ -81,7 +81,9 @@ def code_check(user: User, code: str) -> None:
     """Accept a code of the app or a recovery code. Raises `Refusal`: CODE_WRONG (401), ACCOUNT_LOCKED (423)."""
     guard = Guard("factor", str(user.pk))
     guard.admit()
-    if not (_is_totp(user, code) or _is_recovery_code(user, code)):
+    with audit.acting(user):  # whose password was right; a used recovery code is on record as theirs
+        is_right = _is_totp(user, code) or _is_recovery_code(user, code)
+    if not is_right:
         raise guard.fail(wrong())
     guard.forget()
 

@@ -8,7 +8,7 @@ from allauth.mfa.totp.internal import auth as totp
 from django.test import Client
 
 from nexgent.accounts import factors, services
-from nexgent.accounts.models import LoginGuard
+from nexgent.accounts.models import AuditEntry, LoginGuard
 from nexgent.errors import Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up
 from tests.racing import together
@@ -107,6 +107,8 @@ def test_a_recovery_code_signs_in_once(person):
     assert login("factor@example.com", code=f"{codes[3][:4]} {codes[3][4:]}").status_code == 200
     assert login("factor@example.com", code=codes[3]).status_code == 401
     assert [each.codes_left for each in factors.listed(person[0].pk)] == [None, 9]
+    entry = AuditEntry.objects.filter(kind="factor", action="changed").latest("id")
+    assert (entry.actor_kind, entry.actor, entry.route) == ("user", "factor@example.com", "POST /api/v1/auth/login")
 
 
 def test_secrets_are_encrypted_at_rest(person):

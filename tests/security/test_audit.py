@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, transaction
 
 from agents.models import Agent
 from nexgent.accounts import audit, grants, services
-from nexgent.accounts.audit_api import changes
+from nexgent.accounts.audit_wire import changes
 from nexgent.accounts.models import ApiKey, AuditEntry, Membership, Role, User
 from tests.integration.api_client import sign_up
 from tests.security.people import browser_of, client_of, member_of, workspace_of

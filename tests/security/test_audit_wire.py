@@ -1,0 +1,65 @@
+"""The audit log as it goes out: the API's names, times and routes, no hash, no query of an address."""
+
+import re
+
+import pytest
+
+from nexgent.accounts.audit_wire import facts_wire, route_wire
+from tests.integration.api_client import signed_in
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+
+
+@pytest.fixture
+def api(transactional_db):
+    return signed_in("owner@example.com")
+
+
+def logged(api, kind):
+    return api.get("/api/v1/audit-log", {"kind": kind}).json()
+
+
+def test_an_agent_is_told_in_the_words_of_the_api(api):
+    api.post("/api/v1/agents", {"name": "Momentum"})
+
+    after = logged(api, "agent")[0]["after"]
+
+    assert (after["automatedTradingSimulation"], after["exitsEnabledLive"]) == (True, True)
+    assert TIME.fullmatch(after["createdAt"])
+    assert not [name for name in after if "_" in name]
+
+
+def test_a_key_is_told_without_its_hash_and_its_end_by_time_and_route(api):
+    key = api.post("/api/v1/api-keys", {"name": "Bot", "scopes": ["signals"], "requiresSignature": True}).json()
+    api.post(f"/api/v1/api-keys/{key['id']}/rotate")
+    api.delete(f"/api/v1/api-keys/{key['id']}")
+
+    ended, rotated, made = logged(api, "api_key")
+
+    assert made["after"]["name"] == "Bot"
+    assert not {"keyHash", "key_hash", "key", "signingSecret"} & made["after"].keys()
+    assert rotated["after"]["key"] == "[hidden]"
+    assert TIME.fullmatch(ended["after"]["revokedAt"])
+    assert ended["changes"] == [{"path": "revokedAt", "before": None, "after": ended["after"]["revokedAt"]}]
+    assert ended["source"]["route"] == "DELETE /api/v1/api-keys/:keyId"
+
+
+def test_a_webhook_is_told_without_the_query_of_its_address(api):
+    api.post("/api/v1/webhooks", {"url": "https://bot.example.com/in?key=canary-7", "eventTypes": ["order_update"]})
+
+    answer = api.get("/api/v1/audit-log", {"kind": "webhook"})
+
+    assert answer.json()[0]["after"]["url"] == "https://bot.example.com/in"
+    assert answer.json()[0]["after"]["eventTypes"] == ["order_update"]
+    assert "canary-7" not in answer.content.decode()
+
+
+def test_a_configuration_keeps_its_own_names():
+    assert facts_wire({"data": {"created_at": "2026-01-01T00:00:00.5+00:00"}, "created_at": None}) == {
+        "data": {"created_at": "2026-01-01T00:00:00.5+00:00"},
+        "createdAt": None,
+    }
+
+
+def test_routes_are_written_as_the_contract_writes_them():
+    assert route_wire("GET /api/v1/a/<str:agent_id>/b/<int:n>") == "GET /api/v1/a/:agentId/b/:n"
