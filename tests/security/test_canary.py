@@ -140,7 +140,7 @@ def ask_pages(canaries):
 
 
 def test_no_canary_is_in_a_log_or_an_answer(owner, canaries, written):
-    services.password_change(user_id=owner.id, current="Correct-Horse-9-Battery", new=canaries.password)
+    owner = services.password_change(user_id=owner.id, current="Correct-Horse-9-Battery", new=canaries.password)
     pair = tokens.open_session(owner, remember_me=False, rotate=True)
     canaries.access, canaries.refresh = pair.access, str(pair.refresh)
 
