@@ -71,7 +71,7 @@ def test_an_unexpected_exception_is_a_plain_500_with_its_id(monkeypatch):
         raise RuntimeError("secret detail")
 
     api = signed_in("a@example.com")
-    monkeypatch.setattr(selectors, "agents", broken)
+    monkeypatch.setattr(selectors, "Listed", broken)
     api.client.raise_request_exception = False
 
     answer = api.get("/api/v1/agents")
@@ -91,7 +91,7 @@ def test_a_database_that_does_not_answer_is_a_503(monkeypatch):
         raise OperationalError("connection refused at /secret/path")
 
     api = signed_in("a@example.com")
-    monkeypatch.setattr(selectors, "agents", down)
+    monkeypatch.setattr(selectors, "Listed", down)
 
     answer = api.get("/api/v1/agents")
 
@@ -156,7 +156,7 @@ def test_alarms_show_ones_own_and_the_installation_s():
     rows = mine.get("/api/v1/alarms").json()
 
     assert {row["code"] for row in rows} == {"FEED_SILENT", "EXIT_FAILED"}
-    assert set(rows[0]) == {"id", "code", "subject", "detail", "since", "clearedAt"}
+    assert set(rows[0]) == {"id", "code", "subject", "agentId", "detail", "since", "clearedAt"}
     assert [row["code"] for row in mine.get("/api/v1/alarms", {"active": "true"}).json()] == ["EXIT_FAILED"]
     assert [row["code"] for row in other.get("/api/v1/alarms").json()] == ["FEED_SILENT"]
 
