@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.crypto import constant_time_compare
 from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -25,7 +26,7 @@ from nexgent.web.access import principal_of
 from nexgent.web.proof import limited, said, way_back
 
 PENDING = "_pending"
-"""In the session of somebody whose password was right: `{user, at, remember, next}`."""
+"""In the session of somebody whose password was right: `{user, proof, at, remember, next}`; `proof` ends with it."""
 PENDING_GOOD = timedelta(minutes=10)
 
 
@@ -56,6 +57,7 @@ def sign_in(request: Any) -> HttpResponse:
         request.session.cycle_key()
         request.session[PENDING] = {
             "user": str(user.pk),
+            "proof": user.get_session_auth_hash(),
             "at": clock.now().isoformat(),
             "remember": is_remembered,
             "next": back,
@@ -149,4 +151,7 @@ def _pending(request: Any) -> User | None:
     at = parse_datetime(pending["at"]) if pending else None
     if at is None or clock.now() - at > PENDING_GOOD:
         return None
-    return User.objects.filter(pk=UUID(pending["user"]), is_active=True).first()
+    user = User.objects.filter(pk=UUID(pending["user"]), is_active=True).first()
+    if user is None or not constant_time_compare(pending.get("proof", ""), user.get_session_auth_hash()):
+        return None  # the password that was right has changed since
+    return user

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
@@ -21,6 +22,10 @@ EMAIL = "race@example.com"
 
 def change(current, new):
     services.password_change(user_id=User.objects.get(email=EMAIL).pk, current=current, new=new)
+
+
+def code_now(secret):
+    return totp.format_hotp_value(totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time()))))
 
 
 @pytest.fixture
@@ -60,6 +65,25 @@ def test_a_page_that_was_entered_with_the_old_password_is_closed(between):
     page.post("/sign-in/", {"email": EMAIL, "password": OLD})
 
     assert page.get("/account/").url == "/sign-in/?next=%2Faccount%2F"
+
+
+def test_a_page_sign_in_that_waits_for_a_code_ends_with_the_password_it_began_with():
+    user = sign_up(EMAIL, OLD)
+    secret = factors.totp_offer(user).secret
+    codes = factors.totp_add(user, secret=secret, code=code_now(secret))
+    page = Client(REMOTE_ADDR=next(ADDRESSES))
+    assert page.post("/sign-in/", {"email": EMAIL, "password": OLD}).url == "/sign-in/code/"
+    change(OLD, NEW)
+
+    asked = page.get("/sign-in/code/")
+    late = page.post("/sign-in/code/", {"code": codes[0]})
+
+    assert (asked.url, late.url) == ("/sign-in/", "/sign-in/")
+    assert page.get("/account/").url == "/sign-in/?next=%2Faccount%2F"
+    # and with the new one the code, which is not used yet, is taken
+    page.post("/sign-in/", {"email": EMAIL, "password": NEW})
+    assert page.post("/sign-in/code/", {"code": codes[0], "next": "/account/"}).status_code == 302
+    assert page.get("/account/").status_code == 200
 
 
 def test_the_session_of_a_change_ends_when_another_change_follows():
