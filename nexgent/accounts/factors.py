@@ -6,6 +6,9 @@ user, wherever they come from: whoever gets here has the password already.
 """
 
 import base64
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +36,17 @@ _BASE32 = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
 NAME_MAX = 100
 PASSKEYS_MAX = 20
 _STEP = "step"
+_MALFORMED = (
+    ValidationError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    struct.error,
+    RecursionError,
+    NotImplementedError,
+)
+"""What reading a credential that somebody made up can raise: fido2 trusts lengths, depth and kinds of keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +123,7 @@ def totp_add(user: User, *, secret: str, code: str) -> list[str]:
     if len(secret) != 32 or not set(secret) <= _BASE32 or not totp.validate_totp_code(secret, code):
         raise InvalidInput({"code": "is not what the app shows now"})
     try:
-        with transaction.atomic():
+        with _alone(user):
             row = totp.TOTP.activate(user, secret).instance
             row.data[_STEP] = _step_of(secret, code)
             row.save(update_fields=["data"])
@@ -122,8 +136,7 @@ def totp_add(user: User, *, secret: str, code: str) -> list[str]:
 
 def recovery_codes_renew(user: User) -> list[str]:
     """New recovery codes in place of the old ones. Raises `Refusal` NO_FACTOR without a factor they could stand for."""
-    with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    with _alone(user):
         if not is_needed(user.pk):
             raise Refusal("NO_FACTOR", "Add an authenticator app or a passkey first.")
         Authenticator.objects.filter(user_id=user.pk, type=RECOVERY).delete()
@@ -134,8 +147,7 @@ def recovery_codes_renew(user: User) -> list[str]:
 
 def factor_remove(user: User, factor_id: UUID | str) -> None:
     """Take a factor away; recovery codes go with the last one. Raises `NotFound`."""
-    with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    with _alone(user):
         mine = Authenticator.objects.filter(user_id=user.pk)
         row = next((row for row in mine.exclude(type=RECOVERY) if str(_id_of(row)) == str(factor_id)), None)
         if row is None:
@@ -163,30 +175,34 @@ def passkey_rename(user: User, factor_id: UUID | str, *, name: str) -> Factor:
 
 def forget_all(user: User) -> int:
     """Take all factors off a user who lost them; returns how many there were."""
-    count = Authenticator.objects.filter(user_id=user.pk).delete()[0]
+    with _alone(user):
+        count = Authenticator.objects.filter(user_id=user.pk).delete()[0]
     if count:
         letters.notice(user, "The operator removed all second factors from your account.")
     return count
 
 
 def passkey_offer(user: User) -> dict[str, Any]:
-    """What a browser asks its authenticator for a new passkey; the challenge waits in the session."""
-    if Authenticator.objects.filter(user_id=user.pk, type=PASSKEY).count() >= PASSKEYS_MAX:
-        raise Refusal("FACTOR_EXISTS", f"There are {PASSKEYS_MAX} passkeys already; remove one first.")
+    """What a browser asks its authenticator for a new passkey; the challenge waits in the session.
+
+    Raises `Refusal` FACTOR_EXISTS when there are too many.
+    """
+    _room_check(user)
     return webauthn.begin_registration(user, passwordless=True)
 
 
 def passkey_add(user: User, *, name: str, credential: dict[str, Any]) -> list[str]:
     """Add the passkey a browser answered with; returns recovery codes when these are the first.
 
-    Raises `Refusal` CODE_WRONG.
+    Raises `Refusal` CODE_WRONG, and FACTOR_EXISTS when others came first.
     """
     try:
         webauthn.parse_registration_response(credential)
         webauthn.complete_registration(credential)
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except _MALFORMED as problem:
         raise wrong() from problem
-    with transaction.atomic():
+    with _alone(user):
+        _room_check(user)
         webauthn.WebAuthn.add(user, name.replace("\x00", "").strip()[:NAME_MAX] or "Passkey", credential)
         codes = _first_codes(user)
     letters.notice(user, "A passkey was added to your account.")
@@ -204,7 +220,7 @@ def passkey_check(user: User | None, response: dict[str, Any]) -> User:
         who = user or webauthn.extract_user_from_response(response)
         webauthn.parse_authentication_response(response)
         row = webauthn.complete_authentication(who, response)
-    except (ValidationError, ValueError, KeyError, TypeError, AttributeError) as problem:
+    except _MALFORMED as problem:
         raise wrong() from problem
     if not who.is_active:
         raise wrong()
@@ -223,6 +239,19 @@ def _factor(row: Authenticator) -> Factor:
         return Factor(_id_of(row), RECOVERY, "Recovery codes", row.created_at, row.last_used_at, left)
     name = row.wrap().name if row.type == PASSKEY else "Authenticator app"
     return Factor(_id_of(row), row.type, name, row.created_at, row.last_used_at)
+
+
+@contextmanager
+def _alone(user: User) -> Iterator[None]:
+    """A transaction in which nobody else changes which factors this user has: codes belong to the first and last."""
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        yield
+
+
+def _room_check(user: User) -> None:
+    if Authenticator.objects.filter(user_id=user.pk, type=PASSKEY).count() >= PASSKEYS_MAX:
+        raise Refusal("FACTOR_EXISTS", f"There are {PASSKEYS_MAX} passkeys already; remove one first.")
 
 
 def _first_codes(user: User) -> list[str]:

@@ -66,7 +66,7 @@ class Passkeys(Endpoint):
         },
         answer=RecoveryCodesShape,
         status=201,
-        refusals=("STEP_UP_REQUIRED", "DEPENDENCY_DOWN"),
+        refusals=("STEP_UP_REQUIRED", "FACTOR_EXISTS", "DEPENDENCY_DOWN"),
     )
     def post(self, request: Request) -> Response:
         body = read(PasskeyBody, request.data)

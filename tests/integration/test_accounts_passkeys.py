@@ -10,7 +10,7 @@ from nexgent import clock
 from nexgent.accounts.models import TokenSession, User
 from nexgent.events import bell
 from tests.integration.api_client import ADDRESSES, signed_in
-from tests.soft_key import SoftKey, decoded
+from tests.soft_key import SoftKey, decoded, encoded
 
 pytestmark = pytest.mark.django_db(transaction=True)
 FACTORS = "/api/v1/auth/factors"
@@ -116,6 +116,44 @@ def test_what_is_no_credential_is_refused(credential):
     body = {"challengeId": offered(api)["challengeId"], "credential": credential}
 
     assert refused_fields(api.post(PASSKEYS, body)) == ["credential"]
+
+
+MALFORMED = [
+    pytest.param(b"", id="empty"),
+    pytest.param(b"\xa1\x61a\x1a", id="a number cut short"),
+    pytest.param(b"\xa3cfmtdnone", id="a map cut short"),
+    pytest.param(b"\x81" * 5_000, id="too deep"),
+    pytest.param(b"\x61\xff", id="no text"),
+    pytest.param(b"\xa1\x80\x00", id="a list for a name"),
+    pytest.param(b"\xc0\x00", id="a kind unheard of"),
+]
+
+
+@pytest.mark.parametrize("attestation", MALFORMED)
+def test_a_malformed_credential_is_refused(attestation):
+    api = person("a@example.com")
+    body = made(offered(api))
+    body["credential"]["response"]["attestationObject"] = encoded(attestation)
+
+    assert refused_fields(api.post(PASSKEYS, body)) == ["credential"]
+    assert api.get(FACTORS).json() == []
+
+
+@pytest.mark.parametrize("field", ["authenticatorData", "clientDataJSON", "signature", "userHandle"])
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff", b"[" * 5_000, b"\x00" * 36 + b"\x40", b"\x00" * 32 + b"\x80" + b"\x00" * 4]
+)
+def test_a_malformed_answer_of_a_passkey_lets_nobody_in(field, data):
+    api, key = person("a@example.com"), SoftKey()
+    assert api.post(PASSKEYS, made(offered(api), key=key)).status_code == 201
+    page = Client(REMOTE_ADDR=next(ADDRESSES), SERVER_NAME="localhost")
+    answer = key.answered(page.post("/sign-in/passkey/options/").json())
+    answer["response"][field] = encoded(data)
+
+    entered = page.post("/sign-in/passkey/", {"credential": json.dumps(answer)})
+
+    assert entered.status_code == 401
+    assert page.get("/account/").status_code == 302
 
 
 def test_a_credential_of_another_site_is_refused():

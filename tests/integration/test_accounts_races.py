@@ -1,5 +1,6 @@
 """A password that changes while somebody signs in with the old one; caps that many reach for at once."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from nexgent.accounts.models import ApiKey, Membership, TokenSession, User
 from nexgent.errors import InvalidInput
 from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
 from tests.racing import together
+from tests.soft_key import SoftKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -124,6 +126,100 @@ def test_renewing_a_hash_of_old_parameters_does_not_bring_an_old_password_back(m
     fresh = User.objects.get()
     assert fresh.check_password(OLD) is True
     assert User.objects.get().password == fresh.password != before
+
+
+def with_name(email):
+    api = signed_in(email)
+    api.client.defaults["SERVER_NAME"] = "localhost"  # the site of the software passkey
+    return api
+
+
+def passkey(api):
+    """Adding a passkey, to be called; its challenge is there."""
+    offer = api.post("/api/v1/auth/factors/passkeys/offer").json()
+    body = {"challengeId": offer["challengeId"], "name": "Laptop", "credential": SoftKey().made(offer)}
+    return lambda: api.post("/api/v1/auth/factors/passkeys", body)
+
+
+def kinds():
+    return sorted(factor.kind for factor in factors.listed(User.objects.get().pk))
+
+
+@pytest.fixture
+def meanwhile(monkeypatch):
+    """`meanwhile(of, name, work)` begins `work` at the first call of `of.name`, or `after` it, in another connection;
+    the call returns when the work is done, or waits for it. What it gives is asked for the work's result.
+    """
+    others = ThreadPoolExecutor(1)
+    begun = []
+
+    def begin(work):
+        if not begun:
+            begun.append(others.submit(together, [work]))
+            wait(begun, timeout=1)
+
+    def arrange(of, name, work, *, after=False):
+        asked = getattr(of, name)
+
+        def instead(*args):
+            if after:
+                found = asked(*args)
+                begin(work)
+                return found
+            begin(work)
+            return asked(*args)
+
+        monkeypatch.setattr(of, name, instead)
+
+        def done():
+            return begun[0].result(timeout=20)[0]
+
+        return done
+
+    yield arrange
+    others.shutdown()
+
+
+def test_a_passkey_added_while_the_app_goes_has_recovery_codes(meanwhile):
+    api = with_name(EMAIL)
+    user = User.objects.get()
+    secret = factors.totp_offer(user).secret
+    factors.totp_add(user, secret=secret, code=code_now(secret))
+    app = next(factor for factor in factors.listed(user.pk) if factor.kind == factors.TOTP)
+    add = passkey(api)
+    removed = meanwhile(factors, "_first_codes", lambda: factors.factor_remove(user, app.id), after=True)
+
+    answer = add()
+
+    assert (answer.status_code, answer.json()["recoveryCodes"], removed()) == (201, [], None)
+    assert kinds() == ["recovery_codes", "webauthn"]
+
+
+def test_two_first_factors_at_once_share_their_recovery_codes(meanwhile):
+    api = with_name(EMAIL)
+    user = User.objects.get()
+    secret = factors.totp_offer(user).secret
+    add = passkey(api)
+    other = meanwhile(
+        factors.RecoveryCodes, "activate", lambda: factors.totp_add(user, secret=secret, code=code_now(secret))
+    )
+
+    answer = add()
+
+    assert (answer.status_code, len(answer.json()["recoveryCodes"]), other()) == (201, 10, [])
+    assert kinds() == ["recovery_codes", "totp", "webauthn"]
+
+
+def test_passkeys_added_at_once_stay_within_their_cap(monkeypatch):
+    monkeypatch.setattr(factors, "PASSKEYS_MAX", 2)
+    api = with_name(EMAIL)
+    adds = [passkey(api) for _ in range(5)]
+
+    answers = together(adds)
+
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409, 409]
+    assert {answer.json().get("code") for answer in answers} == {None, "FACTOR_EXISTS"}
+    assert kinds() == ["recovery_codes", "webauthn", "webauthn"]
 
 
 MAKES = {

@@ -115,6 +115,7 @@ PASSKEY, OFFER_PASSKEY, RENAME = (
     "PATCH /auth/factors/:factorId",
 )
 ADD_PASSKEY = {"challengeId": "{challengeId}", "name": "Laptop", "credential": "{credential}"}
+USED = ("challengeId", "credential")
 ONE_FACTOR, ONE_SESSION = "DELETE /auth/factors/:factorId", "DELETE /auth/sessions/:sessionId"
 CHANGE = {"currentPassword": PASSWORD, "newPassword": NEW_PASSWORD}
 ADD = {"secret": SECRET, "code": "{code}"}
@@ -153,7 +154,8 @@ CASES = [
     Case(PASSKEY, 201, body=ADD_PASSKEY),
     Case(PASSKEY, 400, "no challenge", body={**ADD_PASSKEY, "challengeId": "x"}, fields=("challengeId",)),
     Case(PASSKEY, 400, "no answer", body={**ADD_PASSKEY, "credential": {"id": "x"}}, fields=("credential",)),
-    Case(PASSKEY, 403, "proof is old", body=ADD_PASSKEY, uses=("challengeId", "credential"), **OLD),
+    Case(PASSKEY, 403, "proof is old", body=ADD_PASSKEY, uses=USED, **OLD),
+    Case(PASSKEY, 409, "too many", body=ADD_PASSKEY, uses=USED, given=_full, code="FACTOR_EXISTS"),
     Case(PASSKEY, 503, "no Valkey", body={**ADD_PASSKEY, "challengeId": "x", "credential": {}}, given=_no_valkey),
     Case(RENAME, 200, path={"factorId": "{passkeyId}"}, body={"name": "Desk"}),
     Case(RENAME, 400, body={"name": " "}, fields=("name",)),
