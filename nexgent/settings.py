@@ -278,6 +278,7 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, object]] = {
     "signals.momentum": _every(5, "signals.momentum", "default", expires=5),
     "prices.describe": _every(60, "prices.tasks.describe", "prices", expires=60),
     "trading.untradable": _every(30, "trading.untradable", "default", expires=30),
+    "signals.unstuck": _every(30, "signals.unstuck", "default", expires=30),
     "trading.snapshots": _every(crontab(minute="0"), "trading.snapshots", "default", expires=1800),
     "events.webhooks": _every(1, "events.webhooks", "default", expires=2),
     "events.sweep": _every(3600, "events.sweep", "default", expires=600),

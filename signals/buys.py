@@ -38,7 +38,25 @@ _asking = ThreadPoolExecutor(2, thread_name_prefix="fanout-ask")
 
 
 def answer(signals: Sequence[Signal], leases: verdicts.Leases) -> dict[int, Exception]:
-    """Answer buy signals; what kept some from it, by their ids. Raises OperationalError when the database is away."""
+    """Answer buy signals; what kept some from it, by their ids. Raises OperationalError when the database is away.
+
+    When something that concerns all fails, say a market that cannot be read, each is answered by itself.
+    """
+    try:
+        return _answer_all(signals, leases)
+    except OperationalError:
+        raise  # nothing else can be answered either
+    except Exception as problem:
+        if len(signals) == 1:
+            return {signals[0].id: problem}
+    problems: dict[int, Exception] = {}
+    for signal in signals:
+        problems |= answer([signal], leases)
+    return problems
+
+
+def _answer_all(signals: Sequence[Signal], leases: verdicts.Leases) -> dict[int, Exception]:
+    """Those with a fresh price at once, the others when they have been asked about."""
     now = clock.now()
     markets = market.read(sorted({signal.token_address for signal in signals}), now=now)
     fresh, late = [], []
@@ -48,32 +66,15 @@ def answer(signals: Sequence[Signal], leases: verdicts.Leases) -> dict[int, Exce
         is_fresh = known_prices.is_fresh(tick, now=now, max_age=ENTRY_MAX_AGE)
         (fresh if is_fresh else late).append(signal)
     if not late:
-        return _answer(fresh, leases, markets)
+        return _Run(fresh, leases, markets).answer()
     mints = sorted({signal.token_address for signal in late})
     if not fresh:
         prices.refresh(mints)  # of a token that nobody polled so far there is no price yet
-        return _answer(late, leases)
+        return _Run(late, leases).answer()
     asked = _asking.submit(_refresh, mints)
-    problems = _answer(fresh, leases, markets)
+    problems = _Run(fresh, leases, markets).answer()
     asked.result()
-    return problems | _answer(late, leases)
-
-
-def _answer(
-    signals: Sequence[Signal], leases: verdicts.Leases, markets: _Markets | None = None
-) -> dict[int, Exception]:
-    """Answer together; when something that concerns all fails, each by itself."""
-    try:
-        return _Run(signals, leases, markets).answer()
-    except OperationalError:
-        raise  # the database is away: nothing else can be answered either
-    except Exception as problem:
-        if len(signals) == 1:
-            return {signals[0].id: problem}
-    problems: dict[int, Exception] = {}
-    for signal in signals:
-        problems |= _answer([signal], leases)
-    return problems
+    return problems | _Run(late, leases).answer()
 
 
 def _refresh(mints: Sequence[str]) -> None:
@@ -113,10 +114,12 @@ class _Lane:
 class _Run:
     """One set of buys on its way."""
 
-    def __init__(self, signals: Sequence[Signal], leases: verdicts.Leases, markets: _Markets | None) -> None:
+    def __init__(self, signals: Sequence[Signal], leases: verdicts.Leases, markets: _Markets | None = None) -> None:
         self.signals = signals
         self.leases = leases
         self.problems: dict[int, Exception] = {}
+        self._apart: set[UUID] = set()
+        """Agents that failed: in every step from then on they would spoil it for the others."""
         self._verdict_at = clock.now()
         self._markets = markets
         self._read_at = time.monotonic()
@@ -177,6 +180,15 @@ class _Run:
             connection.close()
 
     def _take(self, step: _Step) -> None:
+        """Enter on some signals: together, and each by itself those agents that failed before."""
+        apart = frozenset(self._apart)
+        if together := [(signal, agent_ids - apart) for signal, agent_ids in step if agent_ids - apart]:
+            self._enter(together)
+        for signal, agent_ids in step:
+            for agent_id in sorted(agent_ids & apart):
+                self._enter([(signal, frozenset([agent_id]))])
+
+    def _enter(self, step: _Step) -> None:
         """Enter on some signals in one transaction; when that fails each has one of its own, and then each agent."""
         is_of_signal = True
         try:
@@ -198,10 +210,11 @@ class _Run:
         """Set apart the agent that fails, so that the others of its lane enter."""
         if len(agent_ids) > 1:
             for agent_id in sorted(agent_ids):
-                self._take([(signal, frozenset([agent_id]))])
+                self._enter([(signal, frozenset([agent_id]))])
         elif isinstance(problem, _PASSING):
             self.problems[signal.id] = problem
         else:
+            self._apart |= agent_ids
             stuck.set_apart(signal, *agent_ids, problem)
 
     def _wish(self, signal: Signal, agent_ids: frozenset[UUID]) -> entries.Wish:

@@ -134,10 +134,10 @@ def _answer_all(waiting: Sequence[Signal], early: list[int] | None = None) -> di
         for signal in run:
             leases.keep()
             try:
-                if early is not None and stuck.has_older_buy(signal):
+                if early is None:
+                    _answer_sell(signal)
+                elif stuck.has_older_buy(signal) or not _answer_sell(signal, is_patient=True):
                     early.append(signal.id)
-                    continue
-                _answer_sell(signal)
             except OperationalError:
                 raise  # the database is away: nothing else can be answered either
             except Exception as problem:
@@ -145,33 +145,45 @@ def _answer_all(waiting: Sequence[Signal], early: list[int] | None = None) -> di
     return problems
 
 
-def _answer_sell(signal: Signal) -> None:
-    """Close each agent's position in the token; an agent without one is skipped with that reason."""
+def _answer_sell(signal: Signal, *, is_patient: bool = False) -> bool:
+    """Close each agent's position in the token; an agent without one is skipped with that reason.
+
+    With `is_patient` an agent whose entry in the token is still on its way gets no answer yet; False when there is one.
+    """
     found = eligibility.verdicts(signal, eligibility.candidates(signal))
     reasons = verdicts.with_dry_run(signal, found)
     verdicts.write_skips([(signal.id, reasons)], at=clock.now())
     problem: Exception | None = None
+    is_answered = True
     for agent_id in sorted(agent_id for agent_id, against in reasons.items() if not against):
         try:
-            _sell_for(signal, agent_id)
+            is_answered &= _sell_for(signal, agent_id, is_patient=is_patient)
         except OperationalError:
             raise
         except Exception as unexpected:  # the others sell; this agent's sale is tried again with the signal
+            stuck.tell_agent(agent_id, signal.workspace_id, unexpected)
             problem = unexpected
     if problem is not None:
         raise problem
-    reach("signal_answered")
-    verdicts.finish([signal.id])
+    if is_answered:
+        reach("signal_answered")
+        verdicts.finish([signal.id])
+    return is_answered
 
 
 @locks.unit_of_work
 @transaction.atomic
-def _sell_for(signal: Signal, agent_id: UUID) -> None:
+def _sell_for(signal: Signal, agent_id: UUID, *, is_patient: bool) -> bool:
+    """Answer the signal for one agent; False when its entry is waited for."""
+    mint = signal.token_address
     if verdicts.answers([signal.id], [agent_id]).given():
-        return
+        return True
+    if is_patient and sales.is_entering(agent_id=agent_id, mint=mint, signal_id=signal.id):
+        return False
     try:
-        order_id = sales.sell_on_signal(agent_id=agent_id, mint=signal.token_address, signal_id=signal.id)
+        order_id = sales.sell_on_signal(agent_id=agent_id, mint=mint, signal_id=signal.id)
         outcome = entries.EntryOutcome(agent_id, order_id=order_id, signal_id=signal.id)
     except Refusal as refusal:
         outcome = entries.EntryOutcome(agent_id, refusal=refusal, signal_id=signal.id)
     verdicts.write([outcome])
+    return True

@@ -5,7 +5,7 @@ by itself about the problem, gets a verdict that says so, so that it holds up ne
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import connection
@@ -14,9 +14,12 @@ from nexgent import clock
 from nexgent.events import alarms
 from signals import verdicts
 from signals.models import Signal
+from trading.models import Purpose
 
 log = logging.getLogger(__name__)
 INTERNAL_ERROR = "internal_error"
+OLDER_BUY_WAITED = timedelta(seconds=30)
+"""A sell waits for no buy that came longer ago."""
 
 # Ended: the signal is answered or hidden; the agent entered again since, or is archived.
 _ENDED = """
@@ -25,13 +28,13 @@ WHERE a.code = 'SIGNAL_STUCK' AND a.cleared_at IS NULL AND (s.drained_at IS NOT 
 UNION ALL
 SELECT a.code, a.subject FROM events_alarm a JOIN agents_agent g ON g.id = a.subject::uuid
 WHERE a.code = 'AGENT_STUCK' AND a.cleared_at IS NULL AND (g.archived_at IS NOT NULL OR EXISTS (
-    SELECT 1 FROM signals_verdict v WHERE v.agent_id = g.id AND v.order_id IS NOT NULL AND v.at > a.since))
+    SELECT 1 FROM trading_order o WHERE o.agent_id = g.id AND o.purpose = %s AND o.created_at > a.since))
 """
 _OLDER_BUY = """
 SELECT EXISTS (
     SELECT 1 FROM signals_signal s
     WHERE s.drained_at IS NULL AND s.hidden_at IS NULL AND s.id < %s AND s.workspace_id = %s
-      AND s.token_address = %s AND s.side = 'buy' AND NOT EXISTS (
+      AND s.token_address = %s AND s.side = 'buy' AND s.received_at > %s AND NOT EXISTS (
         SELECT 1 FROM events_alarm a
         WHERE a.code = 'SIGNAL_STUCK' AND a.subject = s.id::text AND a.cleared_at IS NULL))
 """
@@ -62,14 +65,14 @@ def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception) -> None:
 
 def set_apart(signal: Signal, agent_id: UUID, problem: Exception) -> None:
     """Give an agent the verdict that it could not be asked, unless it has one; told by an alarm."""
-    verdicts.write_skips([(signal.id, {agent_id: (INTERNAL_ERROR,)})], at=clock.now())
     tell_agent(agent_id, signal.workspace_id, problem)
+    verdicts.write_skips([(signal.id, {agent_id: (INTERNAL_ERROR,)})], at=clock.now())
 
 
 def clear_ended(*, at: datetime) -> None:
     """End the alarms of signals that were answered and of agents that entered since."""
     with connection.cursor() as cursor:
-        cursor.execute(_ENDED)
+        cursor.execute(_ENDED, [Purpose.ENTRY])
         ended = cursor.fetchall()
     for code, subject in ended:
         if code == "SIGNAL_STUCK":
@@ -79,7 +82,8 @@ def clear_ended(*, at: datetime) -> None:
 
 
 def has_older_buy(signal: Signal) -> bool:
-    """Whether a buy of the same token from before the signal still waits for its answer and is not stuck."""
+    """Whether a buy of the same token from just before the signal still waits for its answer and is not stuck."""
+    since = clock.now() - OLDER_BUY_WAITED
     with connection.cursor() as cursor:
-        cursor.execute(_OLDER_BUY, [signal.id, signal.workspace_id, signal.token_address])
+        cursor.execute(_OLDER_BUY, [signal.id, signal.workspace_id, signal.token_address, since])
         return bool(cursor.fetchone()[0])

@@ -10,6 +10,11 @@ from signals import momentum as momentum_source
 @shared_task(name="signals.drain")
 def drain() -> None:
     fanout.drain()
+
+
+@shared_task(name="signals.unstuck")
+def unstuck() -> None:
+    """End alarms of what is answered by now."""
     stuck.clear_ended(at=clock.now())
 
 

@@ -48,7 +48,12 @@ def _lookup(host: str) -> "Future[list[str]]":
         future.set_running_or_notify_cancel()  # from now on nobody who gives up ends it for the others
         _running[host] = future
     # A daemon: a process that stops does not wait for it.
-    threading.Thread(target=_resolve, args=(host, future), name="webhook-name", daemon=True).start()
+    thread = threading.Thread(target=_resolve, args=(host, future), name="webhook-name", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as problem:  # the system has no more threads to give
+        _leave(host, future)
+        raise Unreachable(f"{host} was not looked up: {problem}") from problem
     return future
 
 

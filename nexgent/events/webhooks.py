@@ -76,7 +76,7 @@ def webhook_change(
     webhook.url = webhook.url if url is None else url
     webhook.event_types = webhook.event_types if event_types is None else list(dict.fromkeys(event_types))
     webhook.is_active = webhook.is_active if is_active is None else is_active
-    _check(webhook.url, webhook.event_types)
+    _check(url, event_types or ())  # what is stored may be older than today's rules
     webhook.save(update_fields=["url", "event_types", "is_active"])
     return webhook
 
@@ -127,9 +127,9 @@ def _new_secret() -> str:
     return _PREFIX + secrets.token_urlsafe(32)
 
 
-def _check(url: str, event_types: Sequence[str]) -> None:
+def _check(url: str | None, event_types: Sequence[str]) -> None:
     problems = {}
-    if not _is_web_address(url):
+    if url is not None and not _is_web_address(url):
         problems["url"] = "must start with https:// or http://, name a host, and have at most 1000 characters"
     if not set(event_types) <= set(EVENT_TYPES) or len(event_types) > TYPES_MAX:
         problems["eventTypes"] = f"must be at most {TYPES_MAX} of {', '.join(EVENT_TYPES)}"

@@ -13,7 +13,7 @@ from nexgent.events.models import Alarm
 from prices import services as prices
 from prices.models import Token
 from prices.records import PriceTick
-from signals import fanout, stuck, tasks
+from signals import buys, fanout, stuck, tasks
 from signals import services as signals
 from signals.models import Signal, Verdict
 from tests.trader import Trader, new_mint
@@ -71,6 +71,15 @@ def expire():
     Signal.objects.update(lease_until=None)
 
 
+def expire_only(signal):
+    Signal.objects.filter(id=signal.id).update(lease_until=None)
+
+
+def drained():
+    tasks.drain()
+    tasks.unstuck()
+
+
 def is_open(code, subject):
     return Alarm.objects.filter(code=code, subject=str(subject), cleared_at=None).exists()
 
@@ -87,11 +96,11 @@ def test_an_agent_that_fails_is_set_apart_and_the_others_enter(team, tape, monke
     alarm = Alarm.objects.get(cleared_at=None)
     assert (alarm.code, alarm.subject, alarm.detail) == ("AGENT_STUCK", str(bad), {"problem": "ValueError"})
 
-    tasks.drain()
+    drained()
     assert is_open("AGENT_STUCK", bad)
     tape.set(clock.now() + timedelta(seconds=1))
     third = accept(team[0], another())
-    tasks.drain()
+    drained()
     assert answers(third) == [(True, [])] * 3
     assert not is_open("AGENT_STUCK", bad)
 
@@ -105,7 +114,7 @@ def test_a_problem_that_passes_keeps_the_signal_waiting_for_that_agent_only(team
     assert is_open("SIGNAL_STUCK", signal.id)
 
     expire()
-    tasks.drain()
+    drained()
     assert answers(signal) == [(True, [])] * 3
     assert not is_open("SIGNAL_STUCK", signal.id)
 
@@ -178,6 +187,89 @@ def test_a_sell_does_not_wait_for_a_buy_that_is_stuck(team):
 
     assert fanout.drain() == 1
     assert answers(sell) == [(False, ["position_not_found"])] * 3
+
+
+def test_a_sell_waits_no_longer_than_half_a_minute_for_an_older_buy(team, tape):
+    mint = another()
+    buy = accept(team[0], mint)
+    Signal.objects.filter(id=buy.id).update(lease_until="2100-01-01T00:00:00Z")
+    sell = accept(team[0], mint, side="sell")
+
+    assert fanout.drain() == 0
+    tape.set(clock.now() + timedelta(seconds=31))
+    expire_only(sell)
+    assert fanout.drain() == 1
+    assert answers(sell) == [(False, ["position_not_found"])] * 3
+
+
+def test_a_sell_waits_for_the_entry_of_an_older_buy_to_land_and_for_that_agent_only(team):
+    Agent.objects.filter(id=team[1].agent.id).update(profile="realistic")
+    mint = another()
+    Token.objects.filter(mint=mint).update(facts={"poolLamports": 10**13})
+    accept(team[0], mint)
+    fanout.drain()
+    sell = accept(team[0], mint, side="sell")
+
+    assert fanout.drain() == 0
+    assert answers(sell) == [(True, []), (True, [])]
+    for _ in range(3):
+        team[0].settle()
+    expire_only(sell)
+    assert fanout.drain() == 1
+
+    assert answers(sell) == [(True, [])] * 3
+    assert Order.objects.filter(signal_id=sell.id, side=Side.SELL).count() == 3
+
+
+def test_a_sell_that_waited_leaves_a_position_of_a_later_buy_alone(team):
+    mint = another()
+    first = accept(team[0], mint)
+    Signal.objects.filter(id=first.id).update(lease_until="2100-01-01T00:00:00Z")
+    sell = accept(team[0], mint, side="sell")
+    fanout.drain()
+    later = accept(team[0], mint)
+    fanout.drain()
+    assert answers(later) == [(True, [])] * 3
+
+    expire()
+    fanout.drain()
+
+    assert answers(sell) == [(False, ["position_not_found"])] * 3
+    assert Order.objects.filter(side=Side.SELL).count() == 0
+
+
+def test_a_market_that_cannot_be_read_keeps_only_its_own_signals_waiting(team, monkeypatch):
+    bad, good = another(), another()
+    unread, answered = accept(team[0], bad), accept(team[0], good)
+    read = buys.market.read
+
+    def fails_for_one(mints, **rest):
+        if bad in mints:
+            raise ValueError("poolLamports")
+        return read(mints, **rest)
+
+    monkeypatch.setattr(buys.market, "read", fails_for_one)
+
+    assert fanout.drain() == 1
+    assert (answers(unread), answers(answered)) == ([], [(True, [])] * 3)
+    assert is_open("SIGNAL_STUCK", unread.id)
+
+
+def test_an_agent_that_failed_spoils_the_sets_of_a_run_once(team, monkeypatch):
+    sets = []
+    waiting = [accept(team[0], another()) for _ in range(6)]
+    enter_chunk = entries.enter_chunk
+
+    def noted(wishes, **rest):
+        sets.append([len(wish.agent_ids) for wish in wishes])
+        return enter_chunk(wishes, **rest)
+
+    monkeypatch.setattr(entries, "enter_chunk", noted)
+    fail(monkeypatch, team[1].agent.id, ValueError("this one"))
+
+    assert fanout.drain() == 6
+    assert [answers(signal) for signal in waiting] == [[(True, []), (False, ["internal_error"]), (True, [])]] * 6
+    assert sets == [[3] * 6, [3], [1], [1], [1], *[[2], [1]] * 5]
 
 
 def test_alarms_of_orders_and_positions_end_when_these_do(team):

@@ -98,6 +98,25 @@ def test_beyond_its_threads_work_waits_and_none_is_lost_or_done_twice():
     assert sorted(seen) == list(range(300))
 
 
+def test_work_that_gets_no_thread_waits_for_the_next_one(monkeypatch):
+    calls, seen, refused = Calls("scarce", threads=2, most=2), [], []
+    start = threading.Thread.start
+
+    def starts_later(thread):
+        if len(refused) < 3:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", starts_later)
+    for number in range(5):
+        calls.alone(lambda number=number: seen.append(number))
+
+    until(lambda: len(seen) == 5)
+    calls.stop()
+    assert (len(refused), sorted(seen)) == (3, [0, 1, 2, 3, 4])
+
+
 def test_what_comes_later_comes_in_the_order_of_its_time():
     calls, seen = Calls("test", threads=1), []
     for seconds in (0.06, 0.02, 0.04):

@@ -92,11 +92,19 @@ class _Threads:
                 log.info("no call is begun any more")  # its lease expires, another process goes on
             elif self._idle:
                 self._idle.pop().put(work)
-            elif self._count < self._most:
-                self._count += 1
-                threading.Thread(target=self._work, args=[work], name=f"{self._name}-{next(self._number)}").start()
-            else:
+            elif self._count >= self._most or not self._begin(work):
                 self._waiting.append(work)
+
+    def _begin(self, work: Work) -> bool:
+        """Give work to a new thread; False when the system has none to give: then the next free one takes it."""
+        thread = threading.Thread(target=self._work, args=[work], name=f"{self._name}-{next(self._number)}")
+        try:
+            thread.start()
+        except RuntimeError as problem:
+            log.warning("a call waits for a thread: %s", problem)
+            return False
+        self._count += 1
+        return True
 
     def stop(self) -> None:
         with self._lock:

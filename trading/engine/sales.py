@@ -6,6 +6,7 @@ from decimal import ROUND_FLOOR, Decimal
 from uuid import UUID, uuid4
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from nexgent import clock, money
 from nexgent.errors import NotFound, Refusal
@@ -141,11 +142,20 @@ def units_of(state: PositionState, wanted: Wanted, tick: Tick) -> int:
     return units
 
 
+def is_entering(*, agent_id: UUID, mint: str, signal_id: int) -> bool:
+    """Whether an entry of an agent in a token, planned for a signal older than this, is still on its way."""
+    entries = Order.objects.filter(agent_id=agent_id, token_id=mint, purpose=Purpose.ENTRY, state__in=OPEN_STATES)
+    return entries.filter(signal_id__lt=signal_id).exists()
+
+
 def sell_on_signal(*, agent_id: UUID, mint: str, signal_id: int) -> UUID:
-    """Close an agent's position in a token because a signal says so; raises NotFound when it holds none."""
-    position_id = (
-        Position.objects.filter(agent_id=agent_id, token_id=mint, closed_at=None).values_list("id", flat=True).first()
-    )
+    """Close an agent's position in a token because a signal says so; raises NotFound when it holds none.
+
+    One that a later signal opened is not meant.
+    """
+    later = Order.objects.filter(id=OuterRef("opened_by_id"), signal_id__gt=signal_id)
+    held = Position.objects.filter(~Exists(later), agent_id=agent_id, token_id=mint, closed_at=None)
+    position_id = held.values_list("id", flat=True).first()
     if position_id is None:
         raise NotFound("position")
     key = f"sell:{agent_id}:{signal_id}"

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import psycopg
+from psycopg_pool import ConnectionPool
 
 ASKED_EVERY_S = 1.0
 
@@ -21,7 +22,7 @@ class PooledConnection(psycopg.Connection[Any]):
         if time.monotonic() - self.asked_at < ASKED_EVERY_S and self._is_silent():
             return True
         try:
-            self.execute("")
+            ConnectionPool.check_connection(self)
         except psycopg.Error:
             return False
         self.asked_at = time.monotonic()
