@@ -1,13 +1,15 @@
 """An entry of the audit trail as it goes out: names, times and routes of the API instead of those of the database.
 
 The trail keeps columns as they are, so that no later change of a name rewrites history; they are translated here. What
-is hidden is said to have changed, never what it held, and a webhook's address goes without its query.
+is hidden is said to have changed, never what it held; of a webhook's address only scheme and host are told, since paths
+hold secrets too.
 """
 
 import re
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic.alias_generators import to_camel
 
@@ -49,7 +51,10 @@ def audit_wire(entry: AuditEntry) -> dict[str, Any]:
         },
         "before": before,
         "after": after,
-        "changes": [{"path": path, "before": was, "after": becomes} for path, was, becomes in changes(before, after)],
+        "changes": [
+            {"path": path, "before": was, "after": becomes}
+            for path, was, becomes in sorted([*changes(before, after), *_unshown(entry)], key=itemgetter(0))
+        ],
     }
 
 
@@ -78,6 +83,14 @@ def changes(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any
     return [] if before == after else [(path, before, after)]
 
 
+def _unshown(entry: AuditEntry) -> list[tuple[str, str, str]]:
+    """What changed and cannot be told apart: a change is stored as the columns that differ, hidden or not."""
+    was, becomes = facts_wire(entry.before), facts_wire(entry.after)
+    if entry.action != "changed" or was is None or becomes is None:
+        return []
+    return [(name, HIDDEN, HIDDEN) for name in was.keys() & becomes.keys() if was[name] == becomes[name]]
+
+
 def _shown(facts: dict[str, Any] | None) -> dict[str, Any] | None:
     return facts and {name: value for name, value in facts.items() if value != HIDDEN}
 
@@ -86,7 +99,8 @@ def _value(name: str, value: Any) -> Any:
     if not isinstance(value, str):
         return value
     if name == "url":
-        return urlunsplit(urlsplit(value)._replace(query="", fragment=""))
+        parts = urlsplit(value)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     if name.endswith(("_at", "_until")) and _TIME.fullmatch(value):
         return stamp(datetime.fromisoformat(value).astimezone(UTC))
     return value

@@ -1,4 +1,4 @@
-"""The audit log as it goes out: the API's names, times and routes, no hash, no query of an address."""
+"""The audit log as it goes out: the API's names, times and routes, no hash, no path or query of an address."""
 
 import re
 
@@ -39,19 +39,39 @@ def test_a_key_is_told_without_its_hash_and_its_end_by_time_and_route(api):
     assert made["after"]["name"] == "Bot"
     assert not {"keyHash", "key_hash", "key", "signingSecret"} & made["after"].keys()
     assert rotated["after"]["key"] == "[hidden]"
+    assert [change["path"] for change in rotated["changes"]] == [
+        "key",
+        "prefix",
+        "previousKey",
+        "previousSigningSecret",
+        "previousUntil",
+        "signingSecret",
+    ]
+    hidden = {"before": "[hidden]", "after": "[hidden]"}
+    assert rotated["changes"][0] == {"path": "key", **hidden}
+    assert rotated["changes"][2] == {"path": "previousKey", "before": None, "after": "[hidden]"}
+    assert rotated["changes"][5] == {"path": "signingSecret", **hidden}
     assert TIME.fullmatch(ended["after"]["revokedAt"])
     assert ended["changes"] == [{"path": "revokedAt", "before": None, "after": ended["after"]["revokedAt"]}]
     assert ended["source"]["route"] == "DELETE /api/v1/api-keys/:keyId"
 
 
-def test_a_webhook_is_told_without_the_query_of_its_address(api):
-    api.post("/api/v1/webhooks", {"url": "https://bot.example.com/in?key=canary-7", "eventTypes": ["order_update"]})
+def test_a_webhook_is_told_by_scheme_and_host_of_its_address(api):
+    address = "https://bot.example.com:8443/services/T0/canary-6?key=canary-7#canary-8"
+    made = api.post("/api/v1/webhooks", {"url": address, "eventTypes": ["order_update"]}).json()
+    api.patch(f"/api/v1/webhooks/{made['id']}", {"url": address.replace("canary-7", "canary-9")})
+    api.patch(f"/api/v1/webhooks/{made['id']}", {"url": "https://other.example.com/canary-10"})
 
     answer = api.get("/api/v1/audit-log", {"kind": "webhook"})
 
-    assert answer.json()[0]["after"]["url"] == "https://bot.example.com/in"
-    assert answer.json()[0]["after"]["eventTypes"] == ["order_update"]
-    assert "canary-7" not in answer.content.decode()
+    moved, changed, created = answer.json()
+    assert created["after"]["url"] == "https://bot.example.com:8443"
+    assert created["after"]["eventTypes"] == ["order_update"]
+    assert changed["changes"] == [{"path": "url", "before": "[hidden]", "after": "[hidden]"}]
+    assert moved["changes"] == [
+        {"path": "url", "before": "https://bot.example.com:8443", "after": "https://other.example.com"}
+    ]
+    assert "canary-" not in answer.content.decode()
 
 
 def test_a_configuration_keeps_its_own_names():
