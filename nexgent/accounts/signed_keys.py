@@ -1,8 +1,8 @@
 """Requests that a key signs: who reads its secret in a log or on the way can do nothing with it.
 
 A key made with `requiresSignature` has a signing secret beside it, which never travels. Each of its requests carries
-the signature of its method, its path with the query, and its body, is believed for five minutes, and changes something
-once only.
+the signature of its method, its path with the query, its `Idempotency-Key`, and its body, is believed for five minutes,
+and changes something once only: a second one is refused, or gets the answer that is kept under its key.
 """
 
 import secrets
@@ -35,7 +35,7 @@ def check(principal: Principal, request: Any) -> None:
     """Check the signature of a key's request, for keys that must sign; `request` is Django's own.
 
     Raises `Refusal` SIGNATURE_REQUIRED, SIGNATURE_WRONG, SIGNATURE_EXPIRED, and MESSAGE_SEEN for a second use by a
-    method that changes something.
+    method that changes something; where an `Idempotency-Key` keeps it from doing so, that answers.
     """
     if not principal.signing_secret or principal.key_id is None:
         return
@@ -47,13 +47,14 @@ def check(principal: Principal, request: Any) -> None:
     except BrokenSeal as problem:
         raise Refusal("SIGNATURE_WRONG", "SECRET_KEY has changed since this key was made; rotate it.") from problem
     signature = signatures.parse(header)
-    message = signatures.of_request(request.method, request.path, request.META.get("QUERY_STRING", ""), request.body)
+    key, query = request.headers.get("Idempotency-Key", ""), request.META.get("QUERY_STRING", "")
+    message = signatures.of_request(request.method, request.path, query, request.body, key=key)
     if signature is None or not signature.is_of(message, secret=secret):
         raise Refusal("SIGNATURE_WRONG", f"The header {signatures.HEADER} does not fit this request.")
     if abs(clock.now().timestamp() - signature.at) > WINDOW.total_seconds():
         raise Refusal("SIGNATURE_EXPIRED", f"The request was not signed within {int(WINDOW.total_seconds())} s of now.")
-    if request.method not in _SAFE:
-        _take(principal.key_id, signature)
+    if request.method not in _SAFE and not _take(principal.key_id, signature) and not (key and _keeps_keys(request)):
+        raise Refusal("MESSAGE_SEEN", "This very request was taken before; sign it anew to repeat it.")
 
 
 def sweep(*, now: datetime) -> int:
@@ -61,10 +62,19 @@ def sweep(*, now: datetime) -> int:
     return SeenSignature.objects.filter(good_until__lt=now).delete()[0]
 
 
-def _take(key_id: UUID, signature: signatures.Signature) -> None:
+def _take(key_id: UUID, signature: signatures.Signature) -> bool:
+    """Whether this is the first time that the signature is seen."""
     good_until = datetime.fromtimestamp(signature.at, UTC) + WINDOW
     try:
         with transaction.atomic():
             SeenSignature.objects.create(key_id=key_id, code=signature.code, good_until=good_until)
-    except IntegrityError as problem:
-        raise Refusal("MESSAGE_SEEN", "This very request was taken before; sign it anew to repeat it.") from problem
+    except IntegrityError:
+        return False
+    return True
+
+
+def _keeps_keys(request: Any) -> bool:
+    """Whether what is asked takes an `Idempotency-Key`: elsewhere the header is no hindrance to doing it twice."""
+    endpoint = getattr(request.resolver_match.func, "view_class", None)
+    operation = getattr(getattr(endpoint, request.method.lower(), None), "operation", None)
+    return operation is not None and bool(operation.is_idempotent)

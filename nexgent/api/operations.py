@@ -25,7 +25,8 @@ SECURITY = {
         "in": "header",
         "name": "X-API-Key",
         "description": "An API key of a bot. One made with `requiresSignature` sends `Nexgent-Signature: "
-        "t=<unix seconds>,v1=<hex>` too: HMAC-SHA256 of `<t>.<METHOD> <path>?<query>`, a line feed and the body.",
+        "t=<unix seconds>,v1=<hex>` too: HMAC-SHA256 of `<t>.<METHOD> <path>?<query>`, a space and the "
+        "`Idempotency-Key` where one is sent, a line feed and the body.",
     },
     "session": {
         "type": "apiKey",

@@ -36,10 +36,12 @@ def sign(body: bytes, *, secret: str, at: int) -> Signature:
     return Signature(at, code)
 
 
-def of_request(method: str, path: str, query: str, body: bytes) -> bytes:
-    """What is signed of a request: `<METHOD> <path>[?<query>]`, a line feed, the body; all as they travel."""
-    target = escape_uri_path(path) + (f"?{query}" if query else "")
-    return f"{method} {target}\n".encode() + body
+def of_request(method: str, path: str, query: str, body: bytes, *, key: str = "") -> bytes:
+    """What is signed of a request: `<METHOD> <path>[?<query>][ <Idempotency-Key>]`, a line feed, the body; all as they
+    travel.
+    """
+    words = [method, escape_uri_path(path) + (f"?{query}" if query else ""), *([key] if key else [])]
+    return f"{' '.join(words)}\n".encode() + body
 
 
 def parse(header: str) -> Signature | None:

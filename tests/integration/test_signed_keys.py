@@ -3,13 +3,17 @@
 import hashlib
 import hmac
 import json
+import re
+import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from nexgent import clock
 from nexgent.accounts import signed_keys
 from nexgent.accounts.models import ApiKey, KeyUse, SeenSignature
+from nexgent.api import signatures
 from signals.models import Signal
 from tests.integration.api_client import Api, signed_in
 from tests.racing import together
@@ -37,19 +41,21 @@ def made(owner, **more):
     return owner.post(PATH, body).json()
 
 
-def signature(secret, method, target, body="", *, at=None):
+def signature(secret, method, target, body="", *, at=None, once=""):
     """As docs/api.md tells a client to make it."""
     at = int(clock.now().timestamp()) if at is None else at
-    text = f"{at}.{method} {target}\n{body}"
+    first = f"{method} {target} {once}" if once else f"{method} {target}"
+    text = f"{at}.{first}\n{body}"
     return f"t={at},v1={hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()}"
 
 
-def posted(key, header=None, *, path=SIGNALS, body=BODY):
-    return Api(key["key"]).post(path, body, **({} if header is None else {"Nexgent-Signature": header}))
+def posted(key, header=None, *, path=SIGNALS, body=BODY, once=None):
+    headers = {"Nexgent-Signature": header, "Idempotency-Key": once}
+    return Api(key["key"]).post(path, body, **{name: value for name, value in headers.items() if value is not None})
 
 
-def signed(key, *, method="POST", path=SIGNALS, body=BODY, at=None):
-    return signature(key["signingSecret"], method, path, body, at=at)
+def signed(key, *, method="POST", path=SIGNALS, body=BODY, at=None, once=""):
+    return signature(key["signingSecret"], method, path, body, at=at, once=once)
 
 
 def outcome(answer):
@@ -131,6 +137,71 @@ def test_of_one_request_sent_twelve_times_at_once_one_passes(key):
     answers = together([lambda: posted(key, header).status_code] * 12)
 
     assert sorted(answers) == [201] + [409] * 11
+
+
+def test_an_honest_repeat_within_the_second_gets_the_first_answer(key):
+    header = signed(key, once="idea-17")
+
+    first, second = (posted(key, header, once="idea-17") for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert (first.headers.get("Idempotent-Replayed"), second.headers["Idempotent-Replayed"]) == (None, "true")
+    assert second.json() == first.json()
+    assert Signal.objects.count() == 1
+
+
+def test_a_request_with_an_idempotency_key_sent_twelve_times_at_once_is_taken_once(key):
+    header = signed(key, once="idea-17")
+
+    answers = together([lambda: outcome(posted(key, header, once="idea-17"))] * 12)
+
+    assert set(answers) <= {(201, None), (409, "IDEMPOTENCY_IN_PROGRESS")}
+    assert (201, None) in answers
+    assert Signal.objects.count() == 1
+
+
+@pytest.mark.parametrize(("meant", "sent"), [("idea-17", "idea-18"), ("idea-17", None), ("", "idea-17")])
+def test_an_idempotency_key_is_signed_too(key, meant, sent):
+    answer = posted(key, signed(key, once=meant), once=sent)
+
+    assert outcome(answer) == (401, "SIGNATURE_WRONG")
+    assert not Signal.objects.exists()
+
+
+def test_an_empty_idempotency_key_does_not_let_a_recorded_request_in(key):
+    header = signed(key)
+
+    assert posted(key, header).status_code == 201
+    assert outcome(posted(key, header, once="")) == (409, "MESSAGE_SEEN")
+
+
+def test_where_no_answers_are_kept_an_idempotency_key_does_not_let_a_recorded_request_in(key):
+    path = f"{SIGNALS}/{posted(key, signed(key)).json()['id']}"
+    header = signed(key, method="DELETE", path=path, body="", once="idea-17")
+    headers = {"Nexgent-Signature": header, "Idempotency-Key": "idea-17"}
+
+    first, second = (Api(key["key"]).delete(path, **headers) for _ in range(2))
+
+    assert first.status_code < 300
+    assert outcome(second) == (409, "MESSAGE_SEEN")
+
+
+def test_the_example_of_the_documentation_makes_the_signature_that_it_names(monkeypatch):
+    text = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    example = re.search(r"```python\n(def signed\(.*?)```\n(.*?)\n\n", text, re.S)
+    names = {"hashlib": hashlib, "hmac": hmac, "time": time}
+    monkeypatch.setattr(time, "time", lambda: 1_700_000_000.5)
+    exec(example[1], names)
+    arguments = ("POST", "/api/v1/trading-signals", b"{}")
+
+    made = names["signed"](*arguments, key="nex_x", secret="nks_example", once="idea-17")
+    plain = names["signed"](*arguments, key="nex_x", secret="nks_example")
+
+    assert made["Idempotency-Key"] == "idea-17"
+    assert made["Nexgent-Signature"].removeprefix("t=1700000000,v1=") in example[2]
+    for headers, once in ((made, "idea-17"), (plain, "")):
+        message = signatures.of_request("POST", "/api/v1/trading-signals", "", b"{}", key=once)
+        assert signatures.parse(headers["Nexgent-Signature"]).is_of(message, secret="nks_example")
 
 
 def test_reading_twice_with_one_signature_is_harmless(key):
