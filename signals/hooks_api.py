@@ -4,6 +4,7 @@ import hashlib
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from pydantic import Field
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -90,8 +91,9 @@ def _new_wire(new: hooks.NewHook) -> dict[str, Any]:
     return {**hook_wire(new.hook), "path": f"/api/v1/hooks/{new.path}", "secret": new.secret or None}
 
 
-def _hook(request: Request, hook_id: str) -> SignalHook:
-    return one(SignalHook.objects.all(), request.principal, hook_id, what="signal_hook", field="hookId")
+def _hook(request: Request, hook_id: str, *, is_locked: bool = False) -> SignalHook:
+    rows = SignalHook.objects.select_for_update(no_key=True) if is_locked else SignalHook.objects.all()
+    return one(rows, request.principal, hook_id, what="signal_hook", field="hookId")
 
 
 def opens_more(request: Request) -> bool:
@@ -183,14 +185,16 @@ class OneHook(Endpoint):
         example={"isActive": False},
     )
     def patch(self, request: Request, hook_id: str) -> Response:
-        hook, body = _hook(request, hook_id), read(HookPatch, request.data)
-        kept = {name: getattr(hook, name) for name in HookPatch.model_fields}
+        body = read(HookPatch, request.data)
         given = body.model_dump(exclude_none=True)
         if "expires_at" in body.model_fields_set:
             given["expires_at"] = body.expires_at  # null lifts it
-        now = kept | given
-        limits = hooks.Limits(now["expires_at"], now["addresses"], now["window_seconds"])
-        hooks.hook_change(hook, name=now["name"], template=now["template"], is_active=now["is_active"], limits=limits)
+        with transaction.atomic():
+            hook = _hook(request, hook_id, is_locked=True)
+            now = {name: getattr(hook, name) for name in HookPatch.model_fields} | given
+            limits = hooks.Limits(now["expires_at"], now["addresses"], now["window_seconds"])
+            state = {name: now[name] for name in ("name", "template", "is_active")}
+            hooks.hook_change(hook, **state, limits=limits)
         return Response(hook_wire(hook))
 
     @describe("deleteSignalHook", "End a signal hook", tag=TAG, answer=Done)
@@ -211,7 +215,9 @@ class RotateHook(Endpoint):
         refusals=("STEP_UP_REQUIRED",),
     )
     def post(self, request: Request, hook_id: str) -> Response:
-        return Response(_new_wire(hooks.hook_rotate(_hook(request, hook_id))))
+        with transaction.atomic():
+            new = hooks.hook_rotate(_hook(request, hook_id, is_locked=True))
+        return Response(_new_wire(new))
 
 
 class Arrival(Endpoint):

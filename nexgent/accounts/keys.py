@@ -112,7 +112,7 @@ def api_key_change(*, workspace_id: UUID, key_id: UUID, name: str, limits: Limit
     """Rename a key and set its limits. Raises `NotFound`, `InvalidInput`."""
     now = clock.now()
     with transaction.atomic():
-        key = _locked(workspace_id, key_id)
+        key = locked(workspace_id, key_id)
         key.name = _name(name)
         is_end_kept = limits.expires_at == key.expires_at
         for column, value in _checked(limits, now=None if is_end_kept else now).items():
@@ -127,7 +127,7 @@ def api_key_rotate(*, workspace_id: UUID, key_id: UUID, grace: timedelta) -> New
         raise InvalidInput({"graceSeconds": f"must be 0 to {int(GRACE_MAX.total_seconds())}"})
     raw = _secret()
     with transaction.atomic():
-        key = _locked(workspace_id, key_id)
+        key = locked(workspace_id, key_id)
         key.previous_hash, key.previous_until = (key.key_hash, clock.now() + grace) if grace else (None, None)
         key.key_hash, key.prefix = key_hash(raw), raw[:8]
         key.previous_signing_secret = key.signing_secret if grace else ""
@@ -159,7 +159,7 @@ def admit(principal: Principal, address: str) -> None:
             )
 
 
-def _locked(workspace_id: UUID, key_id: UUID) -> ApiKey:
+def locked(workspace_id: UUID, key_id: UUID) -> ApiKey:
     rows = ApiKey.objects.select_for_update(no_key=True)
     key = rows.filter(id=key_id, workspace_id=workspace_id, revoked_at=None).first()
     if key is None:

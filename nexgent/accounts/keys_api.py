@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Annotated, Any
 
+from django.db import transaction
 from django.db.models import OuterRef, Subquery
 from pydantic import Field, WithJsonSchema
 from rest_framework.request import Request
@@ -198,13 +199,15 @@ class Key(Endpoint):
         sent = body.model_fields_set
         if sent & set(_LIMITS) and set(key.scopes) & keys.GUARDED:
             step_up.require(request.principal)
-        limits = keys.Limits(
-            expires_at=body.expires_at if "expires_at" in sent else key.expires_at,
-            addresses=body.addresses if "addresses" in sent else key.addresses,
-            spend_limit_lamports=_lamports(body) if "spend_limit_sol" in sent else key.spend_limit_lamports,
-            rate_per_minute=body.rate_per_minute if "rate_per_minute" in sent else key.rate_per_minute,
-        )
-        keys.api_key_change(workspace_id=key.workspace_id, key_id=key.id, name=body.name or key.name, limits=limits)
+        with transaction.atomic():
+            now = keys.locked(key.workspace_id, key.id)  # what is not sent stays as it is at this moment
+            limits = keys.Limits(
+                expires_at=body.expires_at if "expires_at" in sent else now.expires_at,
+                addresses=body.addresses if "addresses" in sent else now.addresses,
+                spend_limit_lamports=_lamports(body) if "spend_limit_sol" in sent else now.spend_limit_lamports,
+                rate_per_minute=body.rate_per_minute if "rate_per_minute" in sent else now.rate_per_minute,
+            )
+            keys.api_key_change(workspace_id=key.workspace_id, key_id=key.id, name=body.name or now.name, limits=limits)
         return Response(key_wire(self._key(request, key_id)))
 
     @describe("deleteKey", "End an API key at once", tag=TAG, answer=Done)

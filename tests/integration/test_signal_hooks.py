@@ -3,10 +3,13 @@
 import hashlib
 import hmac
 import json
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from nexgent import clock
 from nexgent.accounts.models import AuditEntry, Membership, Role, User
@@ -241,3 +244,23 @@ def test_numbers_that_no_signal_has_are_refused(owner) -> None:
     endless = send(hook, {"strength": "9" * 5000})
     assert [error["field"] for error in fraction.json()["details"]["errors"]] == ["template.signalStrength"]
     assert [error["field"] for error in endless.json()["details"]["errors"]] == ["signalStrength"]
+
+
+def test_a_rename_does_not_switch_on_what_was_switched_off_at_the_same_time(owner) -> None:
+    hook_id, is_off = make(owner)["id"], threading.Event()
+
+    def switches_off() -> None:
+        with transaction.atomic():
+            SignalHook.objects.filter(id=hook_id).update(is_active=False)
+            is_off.set()
+            time.sleep(0.3)  # the rename comes meanwhile
+
+    def renames() -> int:
+        assert is_off.wait(5)
+        return owner.patch(f"{PATH}/{hook_id}", {"name": "Another"}).status_code
+
+    # when
+    assert together([switches_off, renames]) == [None, 200]
+    # then
+    hook = SignalHook.objects.get(id=hook_id)
+    assert (hook.name, hook.is_active) == ("Another", False)
