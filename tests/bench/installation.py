@@ -110,8 +110,17 @@ def _words(pid: int) -> list[str]:
 
 def pss_mb(pid: int) -> float:
     """The memory of a process in MB, shared pages counted in parts (PSS); 0 when it is gone."""
+    return _memory_mb(pid, "Pss:")
+
+
+def private_mb(pid: int) -> float:
+    """The memory in MB that only this process has, whoever else has the same libraries open; 0 when it is gone."""
+    return _memory_mb(pid, "Private_Clean:", "Private_Dirty:")
+
+
+def _memory_mb(pid: int, *names: str) -> float:
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        lines = [line.split() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
     except OSError:
         return 0.0
-    return next(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
+    return sum(int(line[1]) for line in lines if line[0] in names) / 1024

@@ -17,7 +17,7 @@ from django.db import connection
 from prices.feeds import synthetic
 from tests.bench import fleet
 from tests.bench.figures import say
-from tests.bench.installation import children, free_port, pss_mb, running, wait_until
+from tests.bench.installation import children, free_port, private_mb, pss_mb, running, wait_until
 from trading import books
 
 LOOK_SECONDS = 60
@@ -142,7 +142,7 @@ class Soak:
             connections=connections,
             queued=sum(self._valkey.llen(queue) for queue in QUEUES),
             subscriptions=sum(client["sub"] != "0" for client in self._valkey.client_list()),
-            memory_mb={name: pss_mb(pid) for name, pid in named.items()} | self._servers_mb(),
+            memory_mb={name: private_mb(pid) for name, pid in named.items()} | self._servers_mb(),
         )
         self.looks.append(look)
         memory = " ".join(f"{name} {size:.0f}" for name, size in look.memory_mb.items())
@@ -208,7 +208,8 @@ class Soak:
     def _growth(self) -> dict[str, float]:
         """By how many per cent the memory of each process rose from minute 5 to the last look under load.
 
-        The servers are told beside it: PostgreSQL fills its cache with a growing database.
+        Private memory: the part of shared pages that falls to a process rises when a neighbour ends. The servers are
+        told beside it: PostgreSQL fills its cache with a growing database.
         """
         late = [look for look in self.looks if look.at_seconds >= FLAT_AFTER_SECONDS]
         if len(late) < 2:
