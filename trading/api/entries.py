@@ -73,7 +73,7 @@ def _lamports(body: NewTransaction) -> int:
         raise InvalidInput({name.replace("Amount", "Mint"): f"must be SOL ({money.SOL_MINT})"})
     is_signed = body.transaction_type == EntryKind.ADJUSTMENT
     if amount == 0 or (amount < 0 and not is_signed) or abs(amount) > AMOUNT_MAX:
-        raise InvalidInput({name: f"must be greater than 0 and at most {AMOUNT_MAX}"})
+        raise InvalidInput({name: f"must be above 0{' or below' if is_signed else ''}, at most {AMOUNT_MAX}"})
     lamports = money.lamports(amount)
     if money.sol(lamports) != amount:
         raise InvalidInput({name: f"must have at most {money.SOL_DECIMALS} decimals"})
