@@ -83,6 +83,10 @@ class Refusal(NexgentError):
     def status(self) -> int:
         return status_of(self.code)
 
+    def forget_way(self) -> None:
+        """Let go of the frames it came through: a refusal kept as an answer would keep them, and they it, for long."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+
 
 class InvalidInput(Refusal):
     """Input that fails validation; `problems` maps a field path to its message."""

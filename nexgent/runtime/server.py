@@ -25,6 +25,8 @@ HTTP_TIMEOUT_SECONDS = 60
 SHUTDOWN_REASON = "Server shutdown"
 SHUTDOWN_SECONDS = 1.5
 """How long clients and requests in flight may take to finish; the supervisor waits longer."""
+FLUSH_SECONDS = 0.1
+"""What was answered last still lies in the process: it leaves with the next turns of the reactor."""
 _QUIET_PATHS = ("/static/", "/health", "/api/v1/health")
 
 
@@ -87,6 +89,7 @@ class Server(daphne.server.Server):
         end = loop.time() + SHUTDOWN_SECONDS
         while loop.time() < end and (self._working() or any(one.state != one.STATE_CLOSED for one in closing)):
             await asyncio.sleep(0.02)
+        await asyncio.sleep(FLUSH_SECONDS)
         left = [details["application_instance"] for details in self._with_application()]
         for application in left:
             application.cancel()

@@ -83,6 +83,10 @@ class EntryOutcome:
     refusal: Refusal | None = None
     signal_id: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.refusal is not None:
+            self.refusal.forget_way()
+
 
 class Answers:
     """What exists already of the caller's own record, asked in the pipeline and known at its end."""

@@ -39,6 +39,10 @@ class Result:
     market: MarketFacts
     answer: Quote | Refusal
 
+    def __post_init__(self) -> None:
+        if isinstance(self.answer, Refusal):
+            self.answer.forget_way()
+
 
 def take(
     markets: Mapping[UUID, MarketFacts], owner: UUID, *, is_patient: bool
