@@ -1,15 +1,15 @@
 """Incoming webhooks: messages of other services become signals.
 
 Who knows the path may send, until the hook's end and from its networks; with a secret, a message must be signed too, be
-young, and come once. The signal belongs to
-the member who made the hook and is accepted by the same checks as any other.
+young, and come once. The signal belongs to the member who made the hook and is accepted by the same checks as any
+other.
 """
 
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from nexgent.accounts.models import Membership, Role
 from nexgent.api import caps, signatures
 from nexgent.api.rendering import loads
 from nexgent.errors import InvalidInput, NotFound, Refusal
-from nexgent.sealing import BrokenSeal, seal, unseal
+from nexgent.sealing import seal
 from signals import services, templates
 from signals.models import SeenMessage, Signal, SignalHook
 from trading.engine import locks
@@ -127,7 +127,16 @@ def believed(hook: SignalHook, body: bytes, *, signature: str, received_at: date
     """
     if len(body) > BODY_BYTES_MAX:
         raise Refusal("PAYLOAD_TOO_LARGE", f"A message has at most {BODY_BYTES_MAX // 1024} KiB.")
-    return _verified(hook, body, signature, received_at) if hook.secret else None
+    if not hook.secret:
+        return None
+    return signatures.believed(
+        signature,
+        body,
+        sealed=hook.secret,
+        purpose=PURPOSE,
+        received_at=received_at,
+        window_seconds=hook.window_seconds,
+    )
 
 
 @locks.unit_of_work
@@ -169,21 +178,8 @@ def _checked(template: Any, limits: Limits, *, now: datetime | None) -> dict[str
     }
 
 
-def _verified(hook: SignalHook, body: bytes, header: str, received_at: datetime) -> signatures.Signature:
-    signature = signatures.parse(header)
-    try:
-        secret = unseal(hook.secret, purpose=PURPOSE)
-    except BrokenSeal as problem:
-        raise Refusal("SIGNATURE_WRONG", "SECRET_KEY has changed since this hook was made; rotate it.") from problem
-    if signature is None or not signature.is_of(body, secret=secret):
-        raise Refusal("SIGNATURE_WRONG", f"The header {signatures.HEADER} is missing or does not fit the message.")
-    if abs(received_at.timestamp() - signature.at) > hook.window_seconds:
-        raise Refusal("SIGNATURE_EXPIRED", f"The message was not signed within the last {hook.window_seconds} s.")
-    return signature
-
-
 def _take(hook: SignalHook, signature: signatures.Signature) -> None:
-    good_until = datetime.fromtimestamp(signature.at, UTC) + timedelta(seconds=hook.window_seconds)
+    good_until = datetime.fromtimestamp(signature.at + hook.window_seconds, UTC)
     try:
         with transaction.atomic():
             SeenMessage.objects.create(hook=hook, code=signature.code, good_until=good_until)

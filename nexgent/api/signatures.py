@@ -8,8 +8,12 @@ import hashlib
 import hmac
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.utils.encoding import escape_uri_path
+
+from nexgent.errors import Refusal
+from nexgent.sealing import BrokenSeal, unseal
 
 HEADER = "Nexgent-Signature"
 _FORM = re.compile(r"t=(\d{1,12}),v1=([0-9a-f]{64})")
@@ -48,3 +52,23 @@ def parse(header: str) -> Signature | None:
     """The signature of a header's text; None when it has another form."""
     found = _FORM.fullmatch(header.strip().replace(", ", ","))
     return None if found is None else Signature(int(found[1]), found[2])
+
+
+def believed(
+    header: str, message: bytes, *, sealed: str, purpose: str, received_at: datetime, window_seconds: int
+) -> Signature:
+    """The signature in `header`, when it is of `message`, made with the sealed secret, no more than `window_seconds`
+    from `received_at`.
+
+    Raises `Refusal` SIGNATURE_WRONG, SIGNATURE_EXPIRED.
+    """
+    signature = parse(header)
+    try:
+        secret = unseal(sealed, purpose=purpose)
+    except BrokenSeal as problem:
+        raise Refusal("SIGNATURE_WRONG", "SECRET_KEY has changed since this secret was made; rotate it.") from problem
+    if signature is None or not signature.is_of(message, secret=secret):
+        raise Refusal("SIGNATURE_WRONG", f"The header {HEADER} is missing or does not fit what was sent.")
+    if abs(received_at.timestamp() - signature.at) > window_seconds:
+        raise Refusal("SIGNATURE_EXPIRED", f"This was not signed within {window_seconds} s of now.")
+    return signature
