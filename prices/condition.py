@@ -12,13 +12,13 @@ from django.conf import settings
 
 from nexgent import clock
 from prices import cache
-from prices.poller import FAILURES_TO_ALARM
+from prices.poller import DOWN
 from prices.records import EXIT_MAX_AGE
 
 HEALTHY, DEGRADED = "healthy", "degraded"
 WORD_MAX_AGE = timedelta(seconds=10)
 """Five times the pace at which the running feeds tell how they do."""
-OK, FAILING, DOWN, WAITING, UNKNOWN = "ok", "failing", "down", "waiting", "unknown"
+UNKNOWN = "unknown"
 
 
 def report() -> dict[str, Any]:
@@ -54,12 +54,7 @@ def _feed(name: str, told: dict[str, Any] | None, *, now: datetime, asked_since:
     if told is None:
         return {"name": name, "state": UNKNOWN, "ageSeconds": None}
     answered = told["lastSuccessAt"] and datetime.fromisoformat(told["lastSuccessAt"])
-    failures = told["failuresInARow"]
     silent_since = answered or asked_since
     is_silent = asked_since is not None and silent_since is not None and now - silent_since > EXIT_MAX_AGE
-    if failures >= FAILURES_TO_ALARM or is_silent:
-        state = DOWN
-    else:
-        state = FAILING if failures else OK if answered else WAITING
     age = None if not answered else round(max(0.0, (now - answered).total_seconds()), 1)
-    return {"name": name, "state": state, "ageSeconds": age}
+    return {"name": name, "state": DOWN if is_silent else told["state"], "ageSeconds": age}

@@ -31,6 +31,7 @@ SECOND_FEED_AFTER = timedelta(seconds=5)
 """When the budget of a feed is spent, the next one is asked only about prices older than this."""
 CONFIRM_EVERY_SECONDS = 30.0
 FAILURES_TO_ALARM = 3
+OK, FAILING, DOWN, WAITING = "ok", "failing", "down", "waiting"
 RANK = {Lane.LIVE: 0, Lane.POSITIONS: 1, Lane.SIGNALS: 2, Lane.BACKGROUND: 3}
 
 Publish = Callable[[Sequence[PriceTick]], None]
@@ -50,6 +51,13 @@ class FeedState:
     last_success_at: datetime | None = None
     last_failure_at: datetime | None = None
     last_failure: str = ""
+
+    @property
+    def word(self) -> str:
+        """How it does: one failure is none yet, three in a row are an alarm and `down`."""
+        if self.failures_in_a_row >= FAILURES_TO_ALARM:
+            return DOWN
+        return FAILING if self.failures_in_a_row else OK if self.last_success_at else WAITING
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Station:
         provider = getattr(feed, "provider", None)
         return {
             "name": feed.name,
-            "state": "down" if state.failures_in_a_row else "ok" if state.last_success_at else "waiting",
+            "state": state.word,
             "calls": state.rounds,
             "prices": state.answered,
             "rejected": state.rejected,
