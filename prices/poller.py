@@ -29,6 +29,8 @@ ANSWER_SECONDS = 4.0
 CALLS_AT_ONCE = 8
 SECOND_FEED_AFTER = timedelta(seconds=5)
 """When the budget of a feed is spent, the next one is asked only about prices older than this."""
+LOOK_AGAIN_SECONDS = 2.0
+"""A jump whose source was not asked since is asked about again after so long: a second before it counts."""
 CONFIRM_EVERY_SECONDS = 30.0
 FAILURES_TO_ALARM = 3
 OK, FAILING, DOWN, WAITING = "ok", "failing", "down", "waiting"
@@ -111,6 +113,25 @@ class Poller:
         """Ask the feeds about `mints` now, beside any round; what they answer is published."""
         if not self._is_closed:
             self._ask_in_order(dict.fromkeys(mints, lane))
+
+    def look_again(self) -> None:
+        """Ask the source of a jump once more where the pace of the rounds brings no next poll before the jump counts.
+
+        Waits for no answer: it counts when it comes.
+        """
+        now = time.monotonic()
+        jumps = [t for t in self.confirmation.doubted() if now - self._asked.get(t.mint, 0.0) >= LOOK_AGAIN_SECONDS]
+        lanes = self._lanes() if jumps else {}
+        for feed in self.feeds:
+            mints = [jump.mint for jump in jumps if jump.source == feed.name and jump.mint in lanes]
+            for call in self._calls(feed, mints, lanes) if mints else ():
+                try:
+                    feed.spend(call.lane)
+                except FeedFailure as failure:
+                    self._failed(feed, failure)
+                    break
+                self._asked.update(dict.fromkeys(call.mints, now))
+                self._pool.submit(self._run, call)
 
     def settle(self) -> None:
         """What time brings about: jumps that have waited long enough count, SOL sources are compared."""

@@ -1,7 +1,8 @@
 """The feeds of one process: the poller, the SOL/USD stream, and the timer that replaces a bell that does not ring.
 
 Beat rings `prices.tasks.poll` every interval. When no ring came for one interval and a bit (broker gone), the timer
-thread runs the round itself; it also lets waiting jumps count in time and tells other processes how the feeds do.
+thread runs the round itself; it also has jumps looked at again, lets them count in time, and tells other processes how
+the feeds do.
 """
 
 import logging
@@ -75,7 +76,7 @@ class Station:
 
     def _run(self) -> None:
         while not self._stop.wait(TIMER_SECONDS):
-            for work in (self._settle, self._fallback, self._watch_pyth, self._tell):
+            for work in (self._look_again, self._settle, self._fallback, self._watch_pyth, self._tell):
                 self._guarded(work)
             connection.close()
 
@@ -86,6 +87,9 @@ class Station:
             log.warning("the feeds wait for PostgreSQL: %s", problem)
         except Exception:
             log.exception("the price timer failed at %s; it goes on", work.__name__)
+
+    def _look_again(self) -> None:
+        self.poller.look_again()
 
     def _settle(self) -> None:
         self.poller.settle()

@@ -67,6 +67,11 @@ class Confirmation:
         with self._lock:
             return list(self._waiting)
 
+    def doubted(self) -> list[PriceTick]:
+        """The jumps that wait for a second word."""
+        with self._lock:
+            return [waiting.tick for waiting in self._waiting.values()]
+
     def last(self, mints: Sequence[str]) -> dict[str, PriceTick]:
         """The prices that counted last."""
         with self._lock:
