@@ -5,9 +5,13 @@ import sys
 import threading
 import time
 
+import pytest
+
 from trading.engine import calls as calls_module
-from trading.engine import way
+from trading.engine import drains, way
 from trading.engine.calls import Calls
+from trading.engine.lanes import Lane
+from trading.models import Side
 
 PRIORITIES = """
 import os, threading
@@ -98,23 +102,88 @@ def test_beyond_its_threads_work_waits_and_none_is_lost_or_done_twice():
     assert sorted(seen) == list(range(300))
 
 
-def test_work_that_gets_no_thread_waits_for_the_next_one(monkeypatch):
-    calls, seen, refused = Calls("scarce", threads=2, most=2), [], []
-    start = threading.Thread.start
+def no_thread(monkeypatch, *, times):
+    """The system refuses to start a thread so often; returns the names of the threads that were refused."""
+    refused, start = [], threading.Thread.start
 
     def starts_later(thread):
-        if len(refused) < 3:
+        if len(refused) < times:
             refused.append(thread.name)
             raise RuntimeError("can't start new thread")
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", starts_later)
+    return refused
+
+
+def test_work_that_gets_no_thread_waits_for_the_next_one(monkeypatch):
+    calls, seen = Calls("scarce", threads=2, most=2), []
+    calls.start()
+    refused = no_thread(monkeypatch, times=3)
     for number in range(5):
         calls.alone(lambda number=number: seen.append(number))
 
     until(lambda: len(seen) == 5)
     calls.stop()
     assert (len(refused), sorted(seen)) == (3, [0, 1, 2, 3, 4])
+
+
+def test_the_only_work_that_gets_no_thread_asks_for_one_again(monkeypatch):
+    monkeypatch.setattr(calls_module, "AGAIN_SECONDS", 0.01)
+    calls, done = Calls("alone", threads=2), threading.Event()
+    calls.start()
+    refused = no_thread(monkeypatch, times=2)
+
+    calls.alone(done.set)
+
+    assert done.wait(5)
+    calls.stop()
+    assert refused == ["alone-call-0", "alone-call-1"]
+
+
+def test_a_lane_that_gets_no_thread_takes_nothing_and_begins_when_it_gets_one(monkeypatch):
+    seen = []
+    lane = Lane("lane", [seen.extend], most=5)
+    no_thread(monkeypatch, times=1)
+
+    with pytest.raises(RuntimeError, match="can't start"):
+        lane.put(0, ["refused"])
+    lane.put(0, ["taken"])
+
+    until(lambda: seen == ["taken"])
+    lane.stop()
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4, 5])
+def test_a_drain_that_lacks_one_of_its_threads_claims_nothing_and_is_made_anew(monkeypatch, times):
+    refuse_at = iter(range(1, 100))
+    start = threading.Thread.start
+
+    def refuses_one(thread):
+        if next(refuse_at) == times:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(drains, "_drains", {})
+    monkeypatch.setattr(threading.Thread, "start", refuses_one)
+
+    with pytest.raises(RuntimeError, match="can't start"):
+        drains.drain_of(Side.SELL)
+    assert drains._drains == {}
+
+    assert drains.drain_of(Side.SELL) is drains.drain_of(Side.SELL)
+    drains.stop_all()
+
+
+def test_what_is_due_and_fails_keeps_nothing_else_from_its_time(caplog):
+    calls, done = Calls("test", threads=1), threading.Event()
+
+    calls.after(0, lambda: 1 // 0)
+    calls.after(0.01, done.set)
+
+    assert done.wait(5)
+    calls.stop()
+    assert "what was due failed" in caplog.text
 
 
 def test_what_comes_later_comes_in_the_order_of_its_time():

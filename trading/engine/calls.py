@@ -13,11 +13,15 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
+from trading.engine.threads import OneThread
+
 log = logging.getLogger(__name__)
 THREADS = 160
 IDLE_SECONDS = 5.0
 """A thread with nothing to do for so long ends: each that has worked keeps memory for itself."""
 CALLS_PER_VENUE_MAX = 128
+AGAIN_SECONDS = 1.0
+"""So long a call waits that found no thread at all, before one is asked for again."""
 
 Work = Callable[[], None]
 """What a thread does; it handles its own failures."""
@@ -27,12 +31,16 @@ class Calls:
     """The threads of one drain."""
 
     def __init__(self, name: str, *, threads: int = THREADS, most: int = CALLS_PER_VENUE_MAX) -> None:
-        self._threads = _Threads(f"{name}-call", most=threads)
+        self._later = _Later(f"{name}-later")
+        self._threads = _Threads(f"{name}-call", most=threads, later=self._later.add)
         self._most = most
         self._running: Counter[str] = Counter()
         self._waiting: defaultdict[str, deque[Work]] = defaultdict(deque)
         self._lock = threading.Lock()
-        self._later = _Later(f"{name}-later")
+
+    def start(self) -> None:
+        """Begin the clock. Raises `RuntimeError` when the system has no thread to give."""
+        self._later.start()
 
     def venue(self, profile: str, work: Work) -> None:
         """Call a venue in a thread of its own; beyond the venue's limit the call waits for its turn."""
@@ -76,9 +84,10 @@ class Calls:
 class _Threads:
     """Threads on demand. The one that became idle last works next, so that there are never more than are needed."""
 
-    def __init__(self, name: str, *, most: int) -> None:
+    def __init__(self, name: str, *, most: int, later: Callable[[float, Work], None]) -> None:
         self._name = name
         self._most = most
+        self._later = later
         self._number = itertools.count()
         self._count = 0
         self._idle: list[SimpleQueue[Work | None]] = []
@@ -92,11 +101,23 @@ class _Threads:
                 log.info("no call is begun any more")  # its lease expires, another process goes on
             elif self._idle:
                 self._idle.pop().put(work)
-            elif self._count >= self._most or not self._begin(work):
+            elif self._count >= self._most:
                 self._waiting.append(work)
+            elif not self._begin(work):
+                self._waiting.append(work)
+                self._later(AGAIN_SECONDS, self._catch_up)
+
+    def _catch_up(self) -> None:
+        """Begin what waits because there was no thread for it, if no other took it meanwhile."""
+        with self._lock:
+            work = self._waiting.popleft() if self._waiting else None
+        if work is not None:
+            self.start(work)
 
     def _begin(self, work: Work) -> bool:
-        """Give work to a new thread; False when the system has none to give: then the next free one takes it."""
+        """Give work to a new thread; False when the system has none to give: the next free one takes it, or a new one
+        a second later.
+        """
         thread = threading.Thread(target=self._work, args=[work], name=f"{self._name}-{next(self._number)}")
         try:
             thread.start()
@@ -142,28 +163,18 @@ class _Threads:
         return own.get()  # it came at the last moment
 
 
-class _Later:
-    """A heap of what is due when, and the thread that starts it, begun with the first entry."""
+class _Later(OneThread):
+    """A heap of what is due when, and the thread that starts it."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        super().__init__(name)
         self._due: list[tuple[float, int, Work]] = []
         self._numbers = itertools.count()
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._is_stopped = False
 
     def add(self, seconds: float, work: Work) -> None:
         with self._wake:
+            self.start()
             heapq.heappush(self._due, (time.monotonic() + seconds, next(self._numbers), work))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-            self._wake.notify()
-
-    def stop(self) -> None:
-        with self._wake:
-            self._is_stopped = True
             self._wake.notify()
 
     def _run(self) -> None:
@@ -174,4 +185,7 @@ class _Later:
                 if self._is_stopped:
                     return
                 _, _, work = heapq.heappop(self._due)
-            work()
+            try:
+                work()
+            except Exception:  # the others that are due need this thread
+                log.exception("what was due failed")

@@ -61,6 +61,8 @@ class Drain:
         return self._hands.failures
 
     def start(self) -> None:
+        """Begin its threads. Raises `RuntimeError` when the system has none to give."""
+        self._hands.start()
         self._heartbeat.start()
         self._timer.start()
 
@@ -143,8 +145,13 @@ def drain_of(side: Side) -> Drain:
     """The process's drain of a side, started on first use."""
     with _create:
         if side not in _drains:
-            _drains[side] = Drain(side)
-            _drains[side].start()
+            drain = Drain(side)
+            try:
+                drain.start()
+            except RuntimeError:  # without its heartbeat or a lane it must claim nothing
+                drain.stop()
+                raise
+            _drains[side] = drain
         return _drains[side]
 
 

@@ -69,6 +69,12 @@ class Hands:
         steps = (self._submit, self._begin, self._settle)
         self._lanes = [Lane(f"{name}-lane-{number}", steps, most=set_max) for number in range(LANES)]
 
+    def start(self) -> None:
+        """Begin the threads that every order needs. Raises `RuntimeError` when the system has none to give."""
+        self._calls.start()
+        for lane in self._lanes:
+            lane.start()
+
     def stop(self) -> None:
         """Begin nothing more; the leases of what is in hand expire."""
         self._calls.stop()

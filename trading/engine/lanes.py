@@ -5,12 +5,13 @@ each other's locks, and a hundred orders at once need two connections and a few 
 """
 
 import logging
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db import connection
+
+from trading.engine.threads import OneThread
 
 log = logging.getLogger(__name__)
 
@@ -18,29 +19,19 @@ Step = Callable[[list[Any]], None]
 """What a lane does with a set; it handles its own failures."""
 
 
-class Lane:
+class Lane(OneThread):
     """One thread with a queue for each step; an earlier step goes before a later one."""
 
     def __init__(self, name: str, steps: Sequence[Step], *, most: int) -> None:
-        self._name, self._steps, self._most = name, steps, most
+        super().__init__(name)
+        self._steps, self._most = steps, most
         self._queues: list[deque[Any]] = [deque() for _ in steps]
-        self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
-        self._is_stopped = False
 
     def put(self, step: int, items: Sequence[Any]) -> None:
         """Hand over what is ready for a step; returns at once."""
         with self._wake:
+            self.start()
             self._queues[step].extend(items)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-                self._thread.start()
-            self._wake.notify()
-
-    def stop(self) -> None:
-        """Take no set more; the one in hand ends."""
-        with self._wake:
-            self._is_stopped = True
             self._wake.notify()
 
     def _run(self) -> None:

@@ -90,5 +90,7 @@ class Heartbeat:
                 renew(ids, owner=self._owner)
             except DatabaseError as problem:
                 log.warning("leases not renewed: %s", problem)
+            except Exception:  # the thread lives: without it others would take what is in hand here
+                log.exception("leases not renewed")
             finally:
                 connection.close()
