@@ -2,20 +2,18 @@
 for a while (the broker may be away).
 """
 
-import logging
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import redis
 from celery.signals import worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import DatabaseError, connection
 
+from nexgent.events.listener import listen
 from signals import fanout, services
+from trading.engine.threads import turn
 
-log = logging.getLogger(__name__)
 SILENCE_SECONDS = 1.2
 LOOK_SECONDS = 0.3
 _stop = threading.Event()
@@ -46,26 +44,9 @@ def _watch() -> None:
 
 def _listen() -> None:
     """Drain when a signal is said to wait. What is missed here the timer and beat find."""
-    while not _stop.is_set():
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
-        try:
-            with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                subscription.subscribe(services.WAITING)
-                while not _stop.is_set():
-                    if subscription.get_message(timeout=1) is not None:
-                        _drains.submit(_drain)
-        except redis.RedisError:
-            _stop.wait(1)
-        finally:
-            client.close()
+    listen(services.WAITING, lambda _: _drains.submit(_drain), stop=_stop)
 
 
 def _drain() -> None:
-    try:
+    with turn("signals not drained"):
         fanout.drain()
-    except DatabaseError as problem:
-        log.warning("signals not drained: %s", problem)
-    except Exception:  # nobody waits for the answer of this thread: it is told here
-        log.exception("signals not drained")
-    finally:
-        connection.close()

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError
 
 from nexgent import clock
 from trading.engine import leases
@@ -21,6 +21,7 @@ from trading.engine.hands import Hands
 from trading.engine.leases import Claimed
 from trading.engine.market import MarketFacts, read
 from trading.engine.points import reach
+from trading.engine.threads import turn
 from trading.models import Side
 
 log = logging.getLogger(__name__)
@@ -127,14 +128,8 @@ class Drain:
                 return
             if not has_room and time.monotonic() - self._rung_at < SILENCE_SECONDS:
                 continue
-            try:
+            with turn("drain failed"):
                 self.drain()
-            except DatabaseError as problem:
-                log.warning("drain failed: %s", problem)
-            except Exception:  # nobody waits for the answer of this thread: it is told here, and the thread lives
-                log.exception("drain failed")
-            finally:
-                connection.close()
 
 
 _drains: dict[Side, Drain] = {}

@@ -4,18 +4,17 @@ Leases run on the database's clock, so that machines with different clocks agree
 in its hands every three seconds; every state change is conditional on the owner.
 """
 
-import logging
 import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from nexgent.ids import uuid7
+from trading.engine.threads import turn
 from trading.models import Side
 
-log = logging.getLogger(__name__)
 OWNER = uuid7()
 LEASE_SECONDS = 10
 RENEW_SECONDS = 3
@@ -86,11 +85,5 @@ class Heartbeat:
         while not self._stop.wait(RENEW_SECONDS):
             if not (ids := list(self._in_hand)):
                 continue
-            try:
+            with turn("leases not renewed"):  # without it others would take what is in hand here
                 renew(ids, owner=self._owner)
-            except DatabaseError as problem:
-                log.warning("leases not renewed: %s", problem)
-            except Exception:  # the thread lives: without it others would take what is in hand here
-                log.exception("leases not renewed")
-            finally:
-                connection.close()

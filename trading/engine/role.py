@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from django.db import DatabaseError, connection
+from django.db import connection
 
 from nexgent import clock
 from prices import services as prices
 from trading.engine import recovery
 from trading.engine.book import Book
+from trading.engine.threads import turn
 from trading.engine.watch import Engine
 
 log = logging.getLogger(__name__)
@@ -51,13 +52,8 @@ class Role:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            try:
-                with own_connection() as own:
-                    self._wait_and_hold(own)
-            except (psycopg.Error, DatabaseError) as problem:
-                log.warning("engine role: %s", problem)
-            finally:
-                connection.close()
+            with turn("engine role"), own_connection() as own:
+                self._wait_and_hold(own)
             self._stop.wait(TRY_SECONDS)
 
     def _wait_and_hold(self, own: psycopg.Connection) -> None:

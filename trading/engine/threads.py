@@ -1,7 +1,31 @@
-"""A thread that works off what it is handed, for what must never be left without one."""
+"""Threads that live as long as their process: no failure of one turn ends them, and none is begun by halves."""
 
+import logging
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from django.db import DatabaseError, InterfaceError, connection
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def turn(what: str) -> Iterator[None]:
+    """One turn of a thread that lives on: a failure is told as `what`, and the database's connection is given back.
+
+    That the database is away is expected and takes a line; anything else is told with its traceback.
+    """
+    try:
+        yield
+    except (DatabaseError, InterfaceError, psycopg.Error) as problem:
+        log.warning("%s: %s", what, problem)
+    except Exception:
+        log.exception(what)
+    finally:
+        connection.close()
 
 
 class OneThread(ABC):

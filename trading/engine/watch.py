@@ -11,17 +11,17 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from uuid import UUID
 
-import redis
-from django.conf import settings
 from django.db import DatabaseError, connection
 
 from nexgent import clock
+from nexgent.events.listener import listen
 from nexgent.ids import uuid7
 from prices import services as prices
 from prices.records import PriceTick
 from trading.engine import booking, exits, interpreter, recovery
 from trading.engine.book import Book
 from trading.engine.points import reach
+from trading.engine.threads import turn
 
 log = logging.getLogger(__name__)
 SAVE_SECONDS = 1.0
@@ -70,7 +70,8 @@ class Engine:
         with self._wake:
             self._wake.notify_all()
         for thread in self._threads:
-            thread.join(3)
+            if thread.ident is not None:
+                thread.join(3)
 
     def offer(self, batch: Sequence[PriceTick]) -> None:
         """The sink of the price feeds: keep the newest tick of each mint and wake the engine."""
@@ -142,15 +143,10 @@ class Engine:
                 self._check_wanted = False
             if self._stop.is_set():
                 return
-            try:
+            with turn("check of the book failed"):
                 self._check_once()
                 if self._swept.wait(CHECK_SILENCE_SECONDS):
                     recovery.beat(self.owner, watched=len(self.book))
-            except DatabaseError as problem:
-                log.warning("check of the book failed: %s", problem)
-                self._stop.wait(SAVE_SECONDS)
-            finally:
-                connection.close()
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -181,25 +177,13 @@ class Engine:
         self._save_once()
 
     def _save_once(self) -> None:
-        try:
+        with turn("watermarks not saved"):
             self.book.save_watermarks(at=clock.now())
-        except DatabaseError as problem:
-            log.warning("watermarks not saved: %s", problem)
-        finally:
-            connection.close()
 
     def _follow(self) -> None:
         """Hear which positions changed; what is missed here is found by the check each second."""
-        while not self._stop.is_set():
-            client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=2, socket_connect_timeout=1)
-            try:
-                with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                    subscription.subscribe(booking.POSITIONS_CHANGED)
-                    while not self._stop.is_set():
-                        message = subscription.get_message(timeout=1)
-                        if message is not None:
-                            self.changed(booking.changed_ids(message["data"]))
-            except redis.RedisError:
-                self._stop.wait(1)
-            finally:
-                client.close()
+        listen(
+            booking.POSITIONS_CHANGED,
+            lambda message: self.changed(booking.changed_ids(message)),
+            stop=self._stop,
+        )

@@ -5,17 +5,13 @@ an entries process hears it and begins no transaction of entries for as long as 
 of the time. A hint like every message: lost, it costs some milliseconds.
 """
 
-import logging
 import threading
 import time
 
-import redis
-from django.conf import settings
 from django.db import connection
 
-from nexgent.events import bell
+from nexgent.events import bell, listener
 
-log = logging.getLogger(__name__)
 CHANNEL = "nexgent:exits"
 CROWD = 10
 """Fewer exits at once are no reason to wait."""
@@ -53,17 +49,4 @@ def listen() -> None:
 
 
 def _listen() -> None:
-    while True:
-        client = redis.Redis.from_url(settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=1)
-        try:
-            with client.pubsub(ignore_subscribe_messages=True) as subscription:
-                subscription.subscribe(CHANNEL)
-                while True:
-                    message = subscription.get_message(timeout=2)
-                    if message is not None:
-                        hear(int(message["data"]))
-        except (redis.RedisError, ValueError) as problem:
-            log.info("exits are not heard of: %s", problem)
-            time.sleep(1)
-        finally:
-            client.close()
+    listener.listen(CHANNEL, lambda message: hear(int(message)), stop=threading.Event())
