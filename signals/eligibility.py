@@ -93,7 +93,7 @@ def _policies(agents: Sequence[Agent | Candidate]) -> tuple[dict[UUID, Policy], 
             raise
         except Exception as problem:
             unreadable.add(agent.id)
-            stuck.tell_agent(agent.id, agent.workspace_id, problem)
+            stuck.tell_agent(agent.id, agent.workspace_id, problem, step=stuck.CONFIG)
     return policies, unreadable
 
 

@@ -161,7 +161,7 @@ def _answer_sell(signal: Signal, *, is_patient: bool = False) -> bool:
         except OperationalError:
             raise
         except Exception as unexpected:  # the others sell; this agent's sale is tried again with the signal
-            stuck.tell_agent(agent_id, signal.workspace_id, unexpected)
+            stuck.tell_agent(agent_id, signal.workspace_id, unexpected, step=stuck.SALE)
             problem = unexpected
     if problem is not None:
         raise problem

@@ -8,8 +8,9 @@ import logging
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import connection
+from django.db import Error, connection
 
+from agents import selectors as agents
 from nexgent import clock
 from nexgent.events import alarms
 from signals import verdicts
@@ -21,14 +22,25 @@ INTERNAL_ERROR = "internal_error"
 OLDER_BUY_WAITED = timedelta(seconds=30)
 """A sell waits for no buy that came longer ago."""
 
-# Ended: the signal is answered or hidden; the agent entered again since, or is archived.
+CONFIG, ENTRY, SALE = "config", "entry", "sale"
+"""At what an agent was set apart: what must succeed before its alarm ends."""
+
+# Ended: the signal is answered or hidden; the agent is archived, or entered or answered a sell since, as it could not.
 _ENDED = """
 SELECT a.code, a.subject FROM events_alarm a JOIN signals_signal s ON s.id = a.subject::bigint
 WHERE a.code = 'SIGNAL_STUCK' AND a.cleared_at IS NULL AND (s.drained_at IS NOT NULL OR s.hidden_at IS NOT NULL)
 UNION ALL
 SELECT a.code, a.subject FROM events_alarm a JOIN agents_agent g ON g.id = a.subject::uuid
-WHERE a.code = 'AGENT_STUCK' AND a.cleared_at IS NULL AND (g.archived_at IS NOT NULL OR EXISTS (
-    SELECT 1 FROM trading_order o WHERE o.agent_id = g.id AND o.purpose = %s AND o.created_at > a.since))
+WHERE a.code = 'AGENT_STUCK' AND a.cleared_at IS NULL AND (g.archived_at IS NOT NULL OR CASE a.detail->>'step'
+    WHEN 'sale' THEN EXISTS (
+        SELECT 1 FROM signals_verdict v JOIN signals_signal s ON s.id = v.signal_id
+        WHERE v.agent_id = g.id AND v.at > a.since AND s.side = 'sell')
+    ELSE EXISTS (
+        SELECT 1 FROM trading_order o WHERE o.agent_id = g.id AND o.purpose = %s AND o.created_at > a.since) END)
+"""
+_UNREADABLE = """
+SELECT g.id, g.config_id FROM events_alarm a JOIN agents_agent g ON g.id = a.subject::uuid
+WHERE a.code = 'AGENT_STUCK' AND a.cleared_at IS NULL AND a.detail->>'step' = 'config'
 """
 _OLDER_BUY = """
 SELECT EXISTS (
@@ -49,10 +61,10 @@ def tell_signal(signal: Signal, problem: Exception) -> None:
     )
 
 
-def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception) -> None:
-    """Log and alarm that an agent cannot be asked; the others go on."""
+def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception, *, step: str) -> None:
+    """Log and alarm that an agent cannot be asked (`CONFIG`, `ENTRY` or `SALE`); the others go on."""
     log.error("agent set apart", extra={"agent_id": str(agent_id)}, exc_info=problem)
-    detail = {"problem": type(problem).__name__}
+    detail = {"problem": type(problem).__name__, "step": step}
     alarms.raise_alarm(
         "AGENT_STUCK",
         subject=str(agent_id),
@@ -65,20 +77,37 @@ def tell_agent(agent_id: UUID, workspace_id: UUID, problem: Exception) -> None:
 
 def set_apart(signal: Signal, agent_id: UUID, problem: Exception) -> None:
     """Give an agent the verdict that it could not be asked, unless it has one; told by an alarm."""
-    tell_agent(agent_id, signal.workspace_id, problem)
+    tell_agent(agent_id, signal.workspace_id, problem, step=ENTRY)
     verdicts.write_skips([(signal.id, {agent_id: (INTERNAL_ERROR,)})], at=clock.now())
 
 
 def clear_ended(*, at: datetime) -> None:
-    """End the alarms of signals that were answered and of agents that entered since."""
+    """End the alarms of signals that were answered, and of agents that succeeded since in what they could not, or whose
+    configuration can be read again.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_ENDED, [Purpose.ENTRY])
         ended = cursor.fetchall()
+        cursor.execute(_UNREADABLE)
+        unreadable = cursor.fetchall()
     for code, subject in ended:
         if code == "SIGNAL_STUCK":
             alarms.clear("SIGNAL_STUCK", subject=subject, at=at)
         else:
             alarms.clear("AGENT_STUCK", subject=subject, at=at)
+    for agent_id, config_id in unreadable:
+        if _is_readable(config_id):
+            alarms.clear("AGENT_STUCK", subject=str(agent_id), at=at)
+
+
+def _is_readable(config_id: UUID | None) -> bool:
+    try:
+        agents.policies([config_id] if config_id else [])
+    except Error:
+        raise  # the database is away: nothing is known of the configuration
+    except Exception:  # told when it was found; the alarm stays
+        return False
+    return True
 
 
 def has_older_buy(signal: Signal) -> bool:

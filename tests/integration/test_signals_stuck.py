@@ -94,7 +94,8 @@ def test_an_agent_that_fails_is_set_apart_and_the_others_enter(team, tape, monke
     assert answers(first) == answers(second) == [(True, []), (False, ["internal_error"]), (True, [])]
     assert Signal.objects.filter(drained_at=None).count() == 0
     alarm = Alarm.objects.get(cleared_at=None)
-    assert (alarm.code, alarm.subject, alarm.detail) == ("AGENT_STUCK", str(bad), {"problem": "ValueError"})
+    assert (alarm.code, alarm.subject) == ("AGENT_STUCK", str(bad))
+    assert alarm.detail == {"problem": "ValueError", "step": "entry"}
 
     drained()
     assert is_open("AGENT_STUCK", bad)
@@ -136,10 +137,14 @@ def test_a_configuration_that_cannot_be_read_keeps_only_its_agent_from_entering(
     assert fanout.drain() == 1
 
     assert answers(signal) == [(True, []), (True, []), (False, ["config_unreadable"])]
+    tasks.unstuck()
     assert is_open("AGENT_STUCK", bad.id)
+    team[2].configure({"stopLoss": {"defaultPercentage": -8}})
+    tasks.unstuck()
+    assert not is_open("AGENT_STUCK", bad.id)
 
 
-def test_an_agent_whose_sale_fails_keeps_no_other_from_selling(team, monkeypatch):
+def test_an_agent_whose_sale_fails_keeps_no_other_from_selling(team, tape, monkeypatch):
     mint = another()
     accept(team[0], mint)
     fanout.drain()
@@ -155,10 +160,15 @@ def test_an_agent_whose_sale_fails_keeps_no_other_from_selling(team, monkeypatch
         patch.setattr(fanout.sales, "sell_on_signal", fails_for_one)
         assert fanout.drain() == 0
     assert answers(sell) == [(True, []), (True, [])]
+    tape.set(clock.now() + timedelta(seconds=1))
+    accept(team[0], another())
+    drained()
+    assert is_open("AGENT_STUCK", team[0].agent.id)  # that it enters does not say that it sells
 
     expire()
-    assert fanout.drain() == 1
+    drained()
     assert answers(sell) == [(True, [])] * 3
+    assert not is_open("AGENT_STUCK", team[0].agent.id)
 
 
 def test_a_sell_waits_for_a_buy_that_another_drain_has_in_hand(team):
@@ -281,6 +291,7 @@ def test_alarms_of_orders_and_positions_end_when_these_do(team):
     for code, subject in others.items():
         Alarm.objects.create(code=code, subject=str(subject), since=clock.now())
     Order.objects.filter(id=order.id).update(state=State.PLANNED)
+    Position.objects.filter(id=position.id).update(override={"stopLoss": {"mode": "nonsense"}})
 
     trading_tasks.untradable()
     assert is_open("ORDER_STUCK", order.id)

@@ -1,4 +1,4 @@
-"""The end of alarms about orders and positions: what was stuck is done or mended now, by whichever process or person."""
+"""The end of alarms about orders and positions: what was stuck is done by now, by whichever process, or was mended."""
 
 from datetime import datetime
 

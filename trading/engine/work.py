@@ -1,10 +1,14 @@
 """Orders in hand: what their execution needs, read under lock, and what is asked of a venue for them."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from uuid import UUID
 
+from django.db import Error
+
 from agents import selectors as agents
+from agents.policy import compile_policy
 from nexgent.errors import Refusal
 from trading.engine import locks, orders, positions
 from trading.engine.market import MarketFacts
@@ -16,6 +20,8 @@ from trading.rules.policy import Policy
 from trading.rules.position import PositionState, Tick
 from trading.venues.protocol import Request, Venue, quote_of
 from trading.venues.registry import venue_of
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -55,7 +61,7 @@ def take(
     wanted = [order.position_id for order in found if order.position_id is not None]
     rows = Position.objects.filter(id__in=wanted).select_related("watermark", "agent", "wallet")
     known = {position.id: position for position in rows} if wanted else {}
-    agents.policies({position.config_id for position in known.values()})  # one query for those not compiled yet
+    _compile(known.values())
     pairs = [(order, known[order.position_id] if order.position_id is not None else None) for order in found]
     left = [] if is_patient else [order_id for order_id in markets if order_id not in set(held)]
     return pairs, left
@@ -63,9 +69,33 @@ def take(
 
 def work_of(order: Order, position: Position | None, market: MarketFacts) -> Work:
     """An order in hand, with the quote it was submitted with."""
-    policy = agents.policy(order.config_id) if position is None else positions.policy_of(position)
     quote = quote_of(order.quote) if order.state == State.SUBMITTED and order.quote else None
-    return Work(order, policy, venue_of(order.profile), market, position, quote)
+    return Work(order, _policy(order, position), venue_of(order.profile), market, position, quote)
+
+
+def _compile(known: Collection[Position]) -> None:
+    """One query for the configurations that are not compiled yet."""
+    try:
+        agents.policies({position.config_id for position in known})
+    except Error:
+        raise
+    except Exception as problem:
+        log.warning("configurations are read one by one: %s", problem)
+
+
+def _policy(order: Order, position: Position | None) -> Policy:
+    """The rules an order is executed by. Of them a sale only needs the limit of its impact: where they cannot be read,
+    a person can still sell, by the default.
+    """
+    try:
+        return agents.policy(order.config_id) if position is None else positions.policy_of(position)
+    except Error:
+        raise
+    except Exception as problem:
+        if order.side == Side.BUY:
+            raise
+        log.warning("sold by default rules", extra={"order_id": str(order.id), "cause": str(problem)})
+        return compile_policy({})
 
 
 def state_at(order: Order, position: Position) -> PositionState:
