@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv/bin
 PYTEST_ARGS ?=
-N ?= 300
 SEED ?= 1
 CRASH_ARGS ?=
+RACES_ARGS ?=
+INDEPENDENCE_ARGS ?=
 .DEFAULT_GOAL := help
-.PHONY: postman fuzz parity help setup run demo check test crash bench soak load lock
+.PHONY: independence postman fuzz parity help setup run demo check test crash races bench soak load lock
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -31,7 +32,10 @@ test: setup check ## the static gates and the whole suite
 	@$(VENV)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 
 crash: setup ## kill -9 of everything at named points and at random: N=300 SEED=1, CRASH_ARGS=--control must fail
-	@$(VENV)/python -m tests.crash --n $(N) --seed $(SEED) $(CRASH_ARGS)
+	@$(VENV)/python -m tests.crash --n $(or $(N),300) --seed $(SEED) $(CRASH_ARGS)
+
+races: setup ## everything at one moment on two processes of each kind: N=20 SEED=1, RACES_ARGS=--control must fail
+	@$(VENV)/python -m tests.races --n $(or $(N),20) --seed $(SEED) $(RACES_ARGS)
 
 bench: setup ## the benchmarks beside their targets: NAMES="fanout post" for some, BENCH_ARGS="--wait 600"
 	@$(VENV)/python -m tests.bench $(NAMES) $(BENCH_ARGS)
@@ -41,6 +45,9 @@ soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS="--s
 
 load: setup ## clients that come and go, clients that do not read, the cost of a list: LOAD_ARGS="cycles --cycles 200"
 	@$(VENV)/python -m tests.load $(LOAD_ARGS)
+
+independence: setup ## nobody waits for somebody else, in full size against the goals: INDEPENDENCE_ARGS="-k hanging"
+	@$(VENV)/python -m tests.independence $(INDEPENDENCE_ARGS)
 
 parity: setup ## every tape through both loops (FULL=1: the market tapes too)
 	@$(VENV)/python -m tests.parity.matrix $(if $(FULL),--full)

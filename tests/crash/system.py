@@ -2,6 +2,7 @@
 processes of the trade path, each of which can be armed to die at a named point.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -44,6 +45,8 @@ class Process:
     died_at: float = 0.0
     lives: int = 0
     is_up: bool = False
+    port: int = 0
+    """Of a web process."""
 
 
 @dataclass
@@ -62,6 +65,10 @@ class System:
 
     is_quick: bool = False
     is_control: bool = False
+    webs: int = 1
+    """Web processes, each with a port of its own."""
+    program: str = "tests.crash.worker"
+    """The module that the processes run."""
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="nexgent-crash-")))
     deaths: list[Death] = field(default_factory=list)
     surprises: list[str] = field(default_factory=list)
@@ -77,13 +84,17 @@ class System:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            self.port = int(one.getsockname()[1])
+        self.ports = _free_ports(self.webs)
+        self.port = self.ports[0]
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/api/v1"
+        return self.urls[0]
+
+    @property
+    def urls(self) -> list[str]:
+        """Where the API is, of each web process."""
+        return [f"http://127.0.0.1:{port}/api/v1" for port in self.ports]
 
     def prepare(self) -> dict[str, str]:
         """Start the servers and migrate; returns the environment that everybody shares."""
@@ -119,12 +130,14 @@ class System:
     def start(self) -> None:
         """Start all processes and keep each running."""
         slots = [("web", "web", ["web"]), ("beat", "beat", ["-A", "nexgent", "beat", "-l", "WARNING"])]
+        slots += [(f"web{number}", "web", ["web"]) for number in range(2, self.webs + 1)]
         for kind, threads in (("exits", 4), ("entries", 4), ("prices", 8)):
             for number in range(1, 2 if self.is_quick else 3):
                 words = ["-A", "nexgent", "worker", "-Q", kind, "-P", "threads", "-c", str(threads)]
                 slots.append((f"{kind}{number}", kind, [*words, "-n", f"{kind}{number}@crash", *_CELERY]))
+        ports = iter(self.ports)
         for name, kind, words in slots:
-            self.processes[name] = Process(name, kind, words)
+            self.processes[name] = Process(name, kind, words, port=next(ports) if kind == "web" else 0)
             thread = threading.Thread(target=self._keep, args=(self.processes[name],), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -187,7 +200,7 @@ class System:
         if process.kind != "web":
             return process.is_up
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self.port)) == 0
+            return probe.connect_ex(("127.0.0.1", process.port)) == 0
 
     def _keep(self, process: Process) -> None:
         while not self._stopping.is_set():
@@ -213,13 +226,15 @@ class System:
             process.point, process.next_point = process.next_point, ""
             process.killed_here = process.is_exchange = False
             environment = os.environ | {"NEXGENT_PROCESS": process.kind, "NEXGENT_CRASH_POINT": process.point}
+            if process.port:
+                environment["PORT"] = str(process.port)
             if self.is_control:
                 environment["CRASH_CONTROL"] = "1"
             process.is_up = False
             process.lives += 1
             process.started_at = time.monotonic()
             process.popen = subprocess.Popen(
-                [sys.executable, "-m", "tests.crash.worker", *process.words],
+                [sys.executable, "-m", self.program, *process.words],
                 cwd=ROOT,
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -237,3 +252,12 @@ class System:
                 self.surprises.append(f"{process.name} was killed by somebody else")
         else:
             self.surprises.append(f"{process.name} ended with code {code}")
+
+
+def _free_ports(number: int) -> list[int]:
+    """So many ports that nobody listens on."""
+    with contextlib.ExitStack() as open_ones:
+        sockets = [open_ones.enter_context(socket.socket()) for _ in range(number)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

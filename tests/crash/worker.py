@@ -7,6 +7,7 @@ The proof must then find losses.
 import os
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.crash.venue import PROFILE, SLOW, SlowVenue, WireVenue
@@ -31,13 +32,18 @@ def act_before_commit() -> None:
     executor.submitted = submitted_in_memory  # type: ignore[assignment]
 
 
-def main(words: list[str]) -> None:
+def know_venues() -> None:
+    """Register the test's venues that the environment names."""
     if url := os.environ.get("CRASH_VENUE_URL"):
         registry.register(PROFILE, WireVenue(url))  # type: ignore[arg-type]
     if journal := os.environ.get("SLOW_VENUE_JOURNAL"):
         hanging = float(os.environ.get("SLOW_VENUE_HANGING_SECONDS", "0"))
         slow = SlowVenue(Path(journal), seconds=float(os.environ["SLOW_VENUE_SECONDS"]), hanging_seconds=hanging)
         registry.register(SLOW, slow)  # type: ignore[arg-type]
+
+
+def run(words: list[str], *, control: Callable[[], None]) -> None:
+    """Be the web process or the worker that the words name; with `CRASH_CONTROL=1` a worker without its guard."""
     if words[0] == "web":
         sys.argv = ["manage.py", "web"]
         runpy.run_path("manage.py", run_name="__main__")
@@ -48,10 +54,15 @@ def main(words: list[str]) -> None:
 
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
         django.setup()
-        act_before_commit()
+        control()
     from celery.__main__ import main as celery
 
     celery()
+
+
+def main(words: list[str]) -> None:
+    know_venues()
+    run(words, control=act_before_commit)
 
 
 if __name__ == "__main__":

@@ -89,19 +89,33 @@ class World:
         ).raw
         for profile in self.profiles:
             for number, kind in enumerate([*KINDS, SKIPPED]):
-                self._agent(f"{profile} {number}", profile, BASE | kind)
+                self.agent(f"{profile} {number}", profile, BASE | kind)
 
-    def _agent(self, name: str, profile: str, config: dict[str, Any]) -> None:
+    def agent(
+        self,
+        name: str,
+        profile: str,
+        config: dict[str, Any],
+        *,
+        workspace: Workspace | None = None,
+        lamports: int = 100_000 * 10**9,
+    ) -> Agent:
+        """An agent with so much SOL, in the clients' workspace unless another is given."""
         agent = agents.agent_create(
-            workspace_id=self.workspace.id, user_id=self.user.id, name=name, profile="ideal", config=config
+            workspace_id=(workspace or self.workspace).id,
+            user_id=self.user.id,
+            name=name,
+            profile="ideal",
+            config=config,
         )
         Agent.objects.filter(id=agent.id).update(profile=profile)
         wallets.deposit(
             wallet_id=Wallet.objects.get(assignments__agent=agent).id,
-            lamports=100_000 * 10**9,
+            lamports=lamports,
             author="crash",
             at=clock.now() - timedelta(seconds=1),
         )
+        return agent
 
     def token(self) -> str:
         mint = new_mint()
