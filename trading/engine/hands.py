@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 
 from nexgent import clock
 from nexgent.errors import Refusal
@@ -227,7 +227,7 @@ class Hands:
             except Exception as problem:
                 self._stuck(hand.claimed.order_id, problem)
             finally:
-                connection.close()
+                connections.close_all()  # of a thread that asked a venue only there is none
 
         self._calls.venue(hand.claimed.profile, run)
 

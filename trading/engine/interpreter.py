@@ -9,6 +9,8 @@ that live for long: the collector is kept from walking over them in the midst of
 import gc
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,6 +22,11 @@ NICE = 5
 COLLECT_AFTER = (10_000, 5, 4)
 """Collector thresholds of an urgent process: young objects are looked at a fourteenth as often, all that are not frozen
 (some ten thousand, a few milliseconds) after 200,000 new ones."""
+COLLECT_SECONDS = 30.0
+COLLECT_SHARE_MAX = 0.001
+"""An urgent process looks for garbage this often, and spends no more than this share of its time on it: what waits for
+200,000 new objects lies about for a quarter of an hour, and memory that was needed once is not given back.
+"""
 
 
 def tune(kind: str) -> None:
@@ -27,6 +34,7 @@ def tune(kind: str) -> None:
     if kind in URGENT:
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.set_threshold(*COLLECT_AFTER)
+        threading.Thread(target=_collect_regularly, name="collector", daemon=True).start()
     if kind in PATIENT:
         lower_priority()
 
@@ -51,3 +59,13 @@ def loading() -> Iterator[None]:
         gc.freeze()
         if was_enabled:
             gc.enable()
+
+
+def _collect_regularly() -> None:
+    pause = COLLECT_SECONDS
+    while True:
+        time.sleep(pause)
+        if gc.isenabled():  # else somebody is loading
+            begun = time.perf_counter()
+            gc.collect()
+            pause = max(COLLECT_SECONDS, (time.perf_counter() - begun) / COLLECT_SHARE_MAX)
