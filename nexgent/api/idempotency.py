@@ -165,21 +165,35 @@ def _reserve(scope: Scope, key: str, *, claimed_until: datetime | None) -> int:
         cursor.execute(_RESERVE, values)
         if not cursor.fetchone()[0]:
             raise Refusal("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is being processed.")
+    # A row that was there may be forgotten before it is read; under our lock nobody else makes another.
+    row_id = _inserted(values) or _found(values) or _inserted(values)
+    assert row_id is not None
+    return row_id
+
+
+def _inserted(values: dict[str, Any]) -> int | None:
+    """The id of a new row; None when there is one."""
+    with connection.cursor() as cursor:
         cursor.execute(_INSERT, values)
         row = cursor.fetchone()
-    return int(row[0]) if row else _found(values)
+    return int(row[0]) if row else None
 
 
-def _found(values: dict[str, Any]) -> int:
-    stored = IdempotentAnswer.objects.get(principal=values["principal"], route=values["route"], key=values["key"])
-    if stored.body_hash != values["body_hash"]:
+def _found(values: dict[str, Any]) -> int | None:
+    """The row that is there, taken over; None when it has gone. Raises Replay with its answer, Refusal."""
+    kept = IdempotentAnswer.objects.filter(
+        principal=values["principal"], route=values["route"], key=values["key"]
+    ).first()
+    if kept is None:
+        return None
+    if kept.body_hash != values["body_hash"]:
         raise Refusal("IDEMPOTENCY_KEY_REUSED", "This Idempotency-Key belongs to a request with another body.")
-    if stored.status is not None:
-        raise Replay(stored.status, stored.answer)
-    if stored.claimed_until is not None and stored.claimed_until > values["now"]:
+    if kept.status is not None:
+        raise Replay(kept.status, kept.answer)
+    if kept.claimed_until is not None and kept.claimed_until > values["now"]:
         raise Refusal("IDEMPOTENCY_IN_PROGRESS", "A request with this Idempotency-Key is being processed.")
-    IdempotentAnswer.objects.filter(id=stored.id).update(claimed_until=values["claimed_until"])
-    return int(stored.id)
+    taken = IdempotentAnswer.objects.filter(id=kept.id).update(claimed_until=values["claimed_until"])
+    return int(kept.id) if taken else None
 
 
 def _store(row_id: int, response: Response) -> None:
