@@ -77,12 +77,22 @@ def invalid() -> Refusal:
 
 
 def _take(secret: str, kind: str, *, user_id: UUID | None = None) -> MailedLink:
-    """Use up a link, and with it all others of its kind and user."""
+    """Use up a link, and with it all others of its kind and user.
+
+    Its user is locked first, as by whoever changes a password and ends links after it.
+    """
     now = clock.now()
-    rows = MailedLink.objects.select_for_update(no_key=True, of=("self",))
-    found = rows.filter(secret_hash=letters.link_hash(secret), kind=kind, used_at=None, expires_at__gt=now)
-    link = found.filter(user__is_active=True, **({} if user_id is None else {"user_id": user_id})).first()
+    good = MailedLink.objects.filter(
+        secret_hash=letters.link_hash(secret), kind=kind, used_at=None, expires_at__gt=now, user__is_active=True
+    )
+    if user_id is not None:
+        good = good.filter(user_id=user_id)
+    whose = good.values_list("user_id", flat=True).first()
+    if whose is None:
+        raise invalid()
+    User.objects.select_for_update(no_key=True).filter(pk=whose).first()
+    link = good.select_for_update(no_key=True, of=("self",)).first()
     if link is None:
         raise invalid()
-    MailedLink.objects.filter(user_id=link.user_id, kind=kind, used_at=None).update(used_at=now)
+    MailedLink.objects.filter(user_id=whose, kind=kind, used_at=None).update(used_at=now)
     return link

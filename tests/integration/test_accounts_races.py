@@ -2,16 +2,19 @@
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from allauth.mfa.totp.internal import auth as totp
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import connection, transaction
 from django.test import Client
 
 from nexgent import clock
-from nexgent.accounts import factors, services, tokens
-from nexgent.accounts.models import ApiKey, Membership, TokenSession, User
-from nexgent.errors import InvalidInput
+from nexgent.accounts import factors, recovery, services, tokens
+from nexgent.accounts.letters import link_hash
+from nexgent.accounts.models import ApiKey, MailedLink, Membership, TokenSession, User
+from nexgent.errors import InvalidInput, Refusal
 from tests.integration.api_client import ADDRESSES, Api, sign_up, signed_in
 from tests.racing import together
 from tests.soft_key import SoftKey
@@ -28,6 +31,13 @@ def change(current, new):
 
 def code_now(secret):
     return totp.format_hotp_value(totp.hotp_value(secret, next(iter(totp.yield_hotp_counters_from_time()))))
+
+
+def somebody_waits():
+    """Whether another transaction waits for the one that asks."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))")
+        return cursor.fetchone() is not None
 
 
 @pytest.fixture
@@ -86,6 +96,28 @@ def test_a_page_sign_in_that_waits_for_a_code_ends_with_the_password_it_began_wi
     page.post("/sign-in/", {"email": EMAIL, "password": NEW})
     assert page.post("/sign-in/code/", {"code": codes[0], "next": "/account/"}).status_code == 302
     assert page.get("/account/").status_code == 200
+
+
+def test_a_mailed_link_that_is_used_while_the_password_changes_waits_and_is_good_no_more():
+    user = sign_up(EMAIL, OLD)
+    now, kind = clock.now(), MailedLink.Kind.RESET
+    MailedLink.objects.create(
+        kind=kind, user=user, secret_hash=link_hash("mailed"), created_at=now, expires_at=now + timedelta(hours=1)
+    )
+    use = partial(recovery.reset_use, secret="mailed", new=NEWER)
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            User.objects.select_for_update(no_key=True).get(pk=user.pk)
+            late = pool.submit(together, [use])
+            while not somebody_waits():
+                assert not late.done()
+            services.password_set(user_id=user.pk, new=NEW)
+        [problem] = late.result()
+
+    assert isinstance(problem, Refusal)
+    assert problem.code == "LINK_INVALID"
+    assert User.objects.get(pk=user.pk).check_password(NEW)
 
 
 def test_the_session_of_a_change_ends_when_another_change_follows():
