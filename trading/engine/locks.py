@@ -1,9 +1,10 @@
 """The one order in which rows are locked, and the retry of a unit of work that lost a race.
 
-Order: idempotency, signal, key, agent (entries and DCA only), wallet, position, protection, order, then the writes,
-then the stream. Within a level by id. Always FOR NO KEY UPDATE: plain FOR UPDATE would block every insert that refers
-to the row. Facts are read in statements after the lock, because a statement that waited still sees its old snapshot
-elsewhere. Exits never take the agent lock.
+Order: idempotency, workspace, invitation and members, user, signal, key, agent (entries and DCA only), wallet,
+position, protection, order, then the writes, then the stream; `docs/architecture.md` names each row. Within a level by
+id. Always FOR NO KEY UPDATE: plain FOR UPDATE would block every insert that refers to the row. Facts are read in
+statements after the lock, because a statement that waited still sees its old snapshot elsewhere. Exits never take the
+agent lock.
 """
 
 import functools
