@@ -29,8 +29,8 @@ ANSWER_SECONDS = 4.0
 CALLS_AT_ONCE = 8
 SECOND_FEED_AFTER = timedelta(seconds=5)
 """When the budget of a feed is spent, the next one is asked only about prices older than this."""
-LOOK_AGAIN_SECONDS = 2.0
-"""A jump whose source was not asked since is asked about again after so long: a second before it counts."""
+LOOK_AGAIN_SECONDS = INTERVAL_SECONDS + 0.25
+"""A jump that no round asked about since is asked about again after so long: well before it counts."""
 CONFIRM_EVERY_SECONDS = 30.0
 FAILURES_TO_ALARM = 3
 OK, FAILING, DOWN, WAITING = "ok", "failing", "down", "waiting"
