@@ -3,8 +3,10 @@
 import re
 
 import pytest
+from django.test import Client
 
 from nexgent.accounts.audit_wire import facts_wire, route_wire
+from nexgent.accounts.models import User
 from tests.integration.api_client import signed_in
 
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -72,6 +74,24 @@ def test_a_webhook_is_told_by_scheme_and_host_of_its_address(api):
         {"path": "url", "before": "https://bot.example.com:8443", "after": "https://other.example.com"}
     ]
     assert "canary-" not in answer.content.decode()
+
+
+def test_the_admin_shows_a_webhook_as_the_api_does(api):
+    address = "https://bot.example.com:8443/services/T0/canary-6?key=canary-7"
+    made = api.post("/api/v1/webhooks", {"url": address, "eventTypes": ["order_update"]}).json()
+    api.patch(f"/api/v1/webhooks/{made['id']}", {"url": "https://other.example.com/canary-10"})
+    moved, created = logged(api, "webhook")
+    browser = Client()
+    browser.force_login(User.objects.create_superuser("admin@example.com", "Correct-Horse-9-Battery"))
+
+    pages = [browser.get(f"/admin/accounts/auditentry/{entry['id']}/change/") for entry in (moved, created)]
+
+    for page in (*pages, browser.get("/admin/accounts/auditentry/")):
+        assert page.status_code == 200
+        assert "canary-" not in page.content.decode()
+    assert "https://other.example.com" in pages[0].content.decode()
+    assert "https://bot.example.com:8443" in pages[0].content.decode()
+    assert "https://bot.example.com:8443" in pages[1].content.decode()
 
 
 def test_a_configuration_keeps_its_own_names():
