@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class Arena(World):
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self.clients = [httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, limits=limits) for url in self.system.urls]
         self.ticks = Ticks(self.system.market)
+        self.closes: Counter[object] = Counter()
+        """What people's closes were answered."""
 
     def ground(self, name: str, profile: str, configs: Sequence[dict[str, Any]], *, lamports: int) -> Ground:
         """A workspace with one agent for each configuration (on top of the common one)."""

@@ -122,12 +122,15 @@ class Clash:
     def _note(self, shots: Sequence[Shot], answers: Sequence[httpx.Response | None]) -> None:
         """Every signal is accepted; every close is done, on its way, or somebody was first."""
         for shot, answer in zip(shots, answers, strict=True):
-            if answer is not None and answer.status_code == 201:
-                self.arena.accepted[shot.key] = answer.json()["id"]
-            elif answer is None:
+            if answer is None:
                 self.findings.add("unanswered", f"{self.name}: {shot.path} without an answer")
-            elif answer.status_code not in (200, 202) and answer.json().get("code") not in FIRST:
-                self.findings.add("unanswered", f"{self.name}: {shot.path} answered by {answer.text}")
+            elif answer.status_code == 201:
+                self.arena.accepted[shot.key] = answer.json()["id"]
+            else:
+                code = answer.json().get("code")
+                self.arena.closes[code or answer.status_code] += 1
+                if answer.status_code not in (200, 202) and code not in FIRST:
+                    self.findings.add("unanswered", f"{self.name}: {shot.path} answered by {answer.text}")
 
     def check(self) -> None:
         """Nothing of its own: what must hold of a position always holds (`findings.py`)."""
