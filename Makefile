@@ -40,7 +40,7 @@ races: setup ## everything at one moment on two processes of each kind: N=20 SEE
 bench: setup ## the benchmarks beside their targets: NAMES="fanout post" for some, BENCH_ARGS="--wait 600"
 	@$(VENV)/python -m tests.bench $(NAMES) $(BENCH_ARGS)
 
-soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS="--signals 2"
+soak: setup ## the whole product under steady load: SECONDS=1800, SOAK_ARGS=--control must fail
 	@$(VENV)/python -m tests.bench.soak --seconds $(or $(SECONDS),1800) $(SOAK_ARGS)
 
 load: setup ## clients that come and go, clients that do not read, the cost of a list: LOAD_ARGS="cycles --cycles 200"

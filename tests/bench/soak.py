@@ -3,8 +3,10 @@
 50 agents on the realistic venue (delays, failures, expiries), 500 tokens of the made-up market at many times its speed,
 real processes, signals over REST. At each look: do the books balance, how much memory has each process, how long are
 the queues, how old is the oldest open order, how many connections and subscriptions are there. The last line holds the
-figures; exit 1 when the books do not balance, a queue grows, connections leak, or (runs of ten minutes and more) the
-memory of a process is not flat after minute 5.
+figures; exit 1 when the books do not balance, a queue grows, there are too many connections, or (runs of ten minutes
+and more) connections or subscriptions leak after minute 5, the memory of a process is not flat, or nothing trades any
+more (`judging.py`). `--control` damages books, queues, connections, subscriptions and memory while the product runs
+(`damage.py`); a short run judges the first two of these. Exit 1 when each damage was found, 2 when one was overlooked.
 """
 
 import argparse
@@ -25,6 +27,7 @@ def main() -> int:
     parser.add_argument("--signals", type=float, default=1.0, help="a second")
     parser.add_argument("--steps", type=int, default=20, help="of the market a second; 0.2 is its speed in a demo")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--control", action="store_true", help="damage what is judged: the run must miss it")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     wanted = parser.parse_args()
     if not wanted.inside:
@@ -48,6 +51,7 @@ def main() -> int:
         tokens=wanted.tokens,
         signals_per_second=wanted.signals,
         seed=wanted.seed,
+        is_control=wanted.control,
     ).run()
 
 

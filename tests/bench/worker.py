@@ -1,5 +1,6 @@
 """`python -m tests.bench.worker WORDS...`: the prices process of the soak: the product's own, fed by the made-up market
-with as many tokens as asked and as fast as asked (`SOAK_TOKENS`, `SOAK_STEPS` a second, `SYNTHETIC_SEED`).
+with as many tokens as asked and as fast as asked (`SOAK_TOKENS`, `SOAK_STEPS` a second, `SYNTHETIC_SEED`). In a control
+it leaks (`damage.py`).
 """
 
 import os
@@ -9,6 +10,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 import django
+
+from tests.bench import damage
 
 HEAD_START_STEPS = 2_500
 """About one cycle of all regimes: each token starts somewhere in it."""
@@ -51,6 +54,7 @@ def feed() -> None:
 def main(words: list[str]) -> None:
     django.setup()
     feed()
+    damage.begin()
     sys.argv = ["celery", *words]
     from celery.__main__ import main as celery
 
