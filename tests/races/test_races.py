@@ -11,7 +11,7 @@ from tests.crash.system import ROOT
 
 LAST = re.compile(r"races: rounds=(\d+) signals=\d+ buys=\d+ (.*) takeover_s_max=([\d.]+)$", re.MULTILINE)
 CONTROL_ROUNDS = 3
-SECONDS_MAX = 240
+SECONDS_MAX = 300
 
 
 def start(*words: str) -> subprocess.Popen[str]:
