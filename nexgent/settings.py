@@ -29,6 +29,9 @@ REDIS_URL = ENV.redis_url.get_secret_value() or _servers.redis_url
 POOL_SIZE = {"web": 8, "exits": 8 + 1, "entries": 8 + 1, "prices": 4 + 2, "default": 4, "beat": 2}
 STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 2
+# As long as a lease: what a frozen process has locked in the middle of a transaction is free when its orders are, too.
+# A test may have one transaction for as long as it takes.
+IDLE_TRANSACTION_TIMEOUT_S = 0 if ENV.nexgent_env == "test" else 10
 
 
 def _database(url: str) -> dict[str, object]:
@@ -38,7 +41,8 @@ def _database(url: str) -> dict[str, object]:
     planned = " -c random_page_cost=1.1" if PROCESS == "web" else ""
     options: dict[str, object] = {
         **{key: value for key, value in query.items() if key != "host"},
-        "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s{planned}",
+        "options": f"-c lock_timeout={LOCK_TIMEOUT_S}s -c statement_timeout={STATEMENT_TIMEOUT_S}s"
+        f" -c idle_in_transaction_session_timeout={IDLE_TRANSACTION_TIMEOUT_S}s{planned}",
         "application_name": f"nexgent {PROCESS}",
         "connect_timeout": 5,
         # What `nexgent.rows.execute` sends is prepared once per connection; Django's own statements never are.

@@ -1,7 +1,8 @@
 """Beat of which any number may run and one is active.
 
-The active one holds an advisory lock of a database session of its own; the lock goes with the session, so that a killed
-or cut-off beat hands over by itself. A standby looks each second.
+The active one holds an advisory lock of a database session of its own; the lock goes with the session, and the session
+with its holder: killed, or silent for longer than a round ever takes because it is frozen or cut off. So it hands over
+by itself. A standby looks each second.
 """
 
 import logging
@@ -12,16 +13,19 @@ import psycopg
 import redis
 from celery import schedules
 from django.conf import settings
-from django.db import connection
 from django_celery_beat.models import IntervalSchedule
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
+from nexgent.held_session import open_session
 from nexgent.runtime import presence
 
 logger = logging.getLogger(__name__)
 
 LOCK = 0x6E65_7867_656E_7402
 STANDBY_SECONDS = 1.0
+SILENCE_SECONDS = 3.0
+"""Three times the longest pause between two rounds (`CELERY_BEAT_MAX_LOOP_INTERVAL`); a round that waits for a broker
+which hangs may lose the place, and takes it again when nobody else did."""
 
 
 class Entry(ModelEntry):
@@ -81,10 +85,7 @@ class SingleScheduler(DatabaseScheduler):
             return False
 
     def _stand_in(self) -> bool:
-        parameters = connection.get_connection_params()
-        for pool_only in ("cursor_factory", "context"):
-            parameters.pop(pool_only, None)
-        session: psycopg.Connection[Any] = psycopg.connect(**parameters, autocommit=True)
+        session = open_session(silence_seconds=SILENCE_SECONDS)
         row = session.execute("SELECT pg_try_advisory_lock(%s)", [LOCK]).fetchone()
         if row is not None and row[0]:
             self._session = session

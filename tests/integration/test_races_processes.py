@@ -60,29 +60,43 @@ def watching():
     until(lambda: bool(recovery.report()["watched"]), seconds=10)
 
 
-def test_a_second_prices_process_stands_by_and_takes_over_within_five_seconds():
-    mint = new_mint()
+def taken_over(before):
+    """Seconds until another engine than `before` watches."""
+    red = until(lambda: not recovery.is_recovered(), seconds=4)
+    return red + until(lambda: recovery.is_recovered() and owner() != before, seconds=20)
+
+
+def test_a_second_prices_process_takes_over_from_a_frozen_one_and_the_woken_one_from_a_killed_one():
+    mints = [new_mint(), new_mint()]
     with FakeJupiter(sol_usd=SOL_USD) as market:
-        market.prices[mint] = quote("0.001")
-        position = bought(mint)
+        market.prices.update(dict.fromkeys(mints, quote("0.001")))
+        positions = [bought(mint) for mint in mints]
         with worker("prices", market) as first:
             watching()
-            before = owner()
-            with worker("prices", market), worker("exits", market):
+            frozen = owner()
+            with worker("prices", market) as second, worker("exits", market):
                 until(a_second_stands_by, seconds=40)
                 time.sleep(1)
-                assert owner() == before
-                first.send_signal(signal.SIGKILL)
-                first.wait()
-                red = until(lambda: not recovery.is_recovered(), seconds=2)
-                took = until(lambda: recovery.is_recovered() and owner() != before, seconds=20)
-                market.prices[mint] = quote("0.00078")
-                until(is_closed(position), seconds=20)
-    figure = Figure("second engine watches", red + took, TAKEOVER_SECONDS)
-    note("two engines, the active one killed", figure, words=f"readiness red after {red:.2f} s")
-    assert misses([figure]) == []
-    assert Order.objects.filter(side=Side.SELL).count() == 1
-    assert position.close_reason == "stop_loss"
+                assert owner() == frozen
+                first.send_signal(signal.SIGSTOP)
+                after_freeze = taken_over(frozen)
+                market.prices[mints[0]] = quote("0.00078")
+                until(is_closed(positions[0]), seconds=20)
+                killed = owner()
+                first.send_signal(signal.SIGCONT)
+                woken = until(a_second_stands_by, seconds=20)
+                assert owner() == killed
+                assert Order.objects.filter(side=Side.SELL).count() == 1
+                second.send_signal(signal.SIGKILL)
+                second.wait()
+                after_kill = taken_over(killed)
+                market.prices[mints[1]] = quote("0.00078")
+                until(is_closed(positions[1]), seconds=20)
+    figures = [Figure("after a freeze", after_freeze, TAKEOVER_SECONDS), Figure("kill", after_kill, TAKEOVER_SECONDS)]
+    note("two engines, until the second watches", *figures, words=f"the woken one stands by after {woken:.2f} s")
+    assert misses(figures) == []
+    assert Order.objects.filter(side=Side.SELL).count() == 2
+    assert [position.close_reason for position in positions] == ["stop_loss", "stop_loss"]
     assert check().problems == ()
 
 

@@ -4,6 +4,10 @@ A prices process tries each second. An exits process tries only when nobody has 
 the prices processes are dead, and it feeds itself. Whoever gets the lock loads the book, starts the feeds and
 consumes from the queue `prices`. There is no fencing token: peaks move by GREATEST within a generation, latest prices
 by time, and exit orders are unique, so two engines for a moment waste requests, never money.
+
+The session ends by itself when its holder is silent for two seconds, so that a frozen process or a machine that is cut
+off hands over like a killed one. A process that wakes after that finds out with its next word, half a second later at
+most; until then it decides nothing, because its own last word is too old.
 """
 
 import logging
@@ -12,9 +16,9 @@ import time
 from collections.abc import Callable
 
 import psycopg
-from django.db import connection
 
 from nexgent import clock
+from nexgent.held_session import SILENCE_SECONDS, open_session
 from prices import services as prices
 from trading.engine import recovery
 from trading.engine.book import Book
@@ -26,6 +30,32 @@ LOCK_KEY = 0x6E657867  # "nexg"
 TRY_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0
 """How long an exits process waits for a prices process before it takes the role over."""
+QUEUE_SECONDS = 5.0
+"""How long until a broker that did not take the wish to answer the prices' queue is asked again; timers do without."""
+UNSURE_SECONDS = 0.05
+"""How long an engine that may have lost its role waits before it looks again; what came in stays where it is."""
+
+
+class HeldEngine(Engine):
+    """An engine that decides only while nobody else can hold its role.
+
+    PostgreSQL keeps the lock for two seconds from each word of the holder. A process that was frozen for longer wakes
+    with the prices of before: others may have raised stops on newer ones meanwhile.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held_until = time.monotonic() + SILENCE_SECONDS
+
+    def held_since(self, asked_at: float) -> None:
+        """The session answered a question of that moment (`time.monotonic`)."""
+        self._held_until = asked_at + SILENCE_SECONDS
+
+    def step(self) -> int:
+        if time.monotonic() >= self._held_until:
+            self._stop.wait(UNSURE_SECONDS)
+            return 0
+        return super().step()
 
 
 class Role:
@@ -52,9 +82,17 @@ class Role:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            with turn("engine role"), own_connection() as own:
-                self._wait_and_hold(own)
+            with turn("engine role"):
+                self._save_left()
+                with open_session(silence_seconds=SILENCE_SECONDS) as own:
+                    self._wait_and_hold(own)
             self._stop.wait(TRY_SECONDS)
+
+    def _save_left(self) -> None:
+        """Before the session is opened: it may take longer than the session may be silent, and needs no role."""
+        if self._left is not None:
+            self._left.save_watermarks(at=clock.now())
+            self._left = None
 
     def _wait_and_hold(self, own: psycopg.Connection) -> None:
         while not self._stop.is_set() and not self._take(own):
@@ -84,30 +122,39 @@ class Role:
         return time.monotonic() - self._free_since >= PATIENCE_SECONDS
 
     def _be_active(self, own: psycopg.Connection) -> None:
-        engine = Engine()
+        engine = HeldEngine()
         own.execute("SELECT pg_advisory_lock(%s::int, %s::int)", recovery.lock_key(engine.owner))
-        if self._left is not None:
-            self._left.save_watermarks(at=clock.now())
         self._left = engine.book
         try:
             engine.start()
             self.engine = engine
+            _say(own, engine)
             prices.start_feeds()
-            if self._on_active is not None:
-                self._on_active()
+            _say(own, engine)
+            threading.Thread(target=self._join_queue, args=(engine,), name="engine-role-queue", daemon=True).start()
             while not self._stop.wait(TRY_SECONDS):
-                own.execute("SELECT 1")  # the lock lives as long as this session
+                _say(own, engine)
         finally:
             self.engine = None
+            engine.stop()  # first, so that it decides nothing more: feeds end with their calls
             prices.stop_feeds()
-            engine.stop()
+
+    def _join_queue(self, engine: Engine) -> None:
+        """Have the worker answer the queue `prices` too; beside the role, which waits for no broker."""
+        while self._on_active is not None and self.engine is engine:
+            with turn("the queue of the prices is not answered here"):
+                self._on_active()
+                return
+            self._stop.wait(QUEUE_SECONDS)
+
+
+def _say(own: psycopg.Connection, engine: HeldEngine) -> None:
+    """The word that keeps the session, and with it the lock, for as long again."""
+    asked_at = time.monotonic()
+    own.execute("SELECT 1")
+    engine.held_since(asked_at)
 
 
 def own_connection() -> psycopg.Connection:
-    """A connection outside the pool, for session locks that live as long as it does."""
-    parameters = connection.get_connection_params()
-    parameters.pop("pool", None)
-    parameters.pop("cursor_factory", None)
-    parameters.pop("context", None)
-    parameters["options"] = ""
-    return psycopg.connect(**parameters, autocommit=True)
+    """A session that may be silent for as long as it likes; for who holds the role without being an engine."""
+    return open_session()

@@ -1,0 +1,95 @@
+"""Who holds the engine role or beat's place and is silent, loses it; who may have lost it, decides nothing."""
+
+import time
+from decimal import Decimal
+
+import psycopg
+import pytest
+from django.db import connection
+
+from nexgent import clock
+from nexgent.held_session import PEER, open_session
+from nexgent.runtime.beat import SingleScheduler
+from prices.records import PriceTick
+from tests.fakes.loopback import until
+from tests.trader import Trader
+from trading.engine.role import HeldEngine, Role
+from trading.models import Order, Purpose, Side
+
+KEY = 0x7E57
+
+
+def is_free():
+    with open_session() as other:
+        return other.execute("SELECT pg_try_advisory_lock(%s)", [KEY]).fetchone() == (True,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_is_silent_for_too_long_ends_with_its_locks():
+    with open_session(silence_seconds=0.3) as own, open_session() as patient:
+        own.execute("SELECT pg_advisory_lock(%s)", [KEY])
+        assert not is_free()
+
+        assert until(is_free)
+
+        with pytest.raises(psycopg.errors.IdleSessionTimeout):
+            own.execute("SELECT 1")
+        assert patient.execute("SHOW idle_session_timeout").fetchone() == ("0",)
+
+
+def test_a_word_to_a_server_that_cannot_be_reached_fails_as_soon_as_it_ends_the_session():
+    assert PEER["tcp_user_timeout"] == 2000
+    assert PEER["keepalives_idle"] + PEER["keepalives_interval"] * PEER["keepalives_count"] <= 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_role_whose_session_was_ended_steps_down_within_a_second_and_is_taken_again(settings):
+    settings.PRICE_FEEDS = ()
+    role = Role(is_standby=False)
+    role.start()
+    try:
+        assert until(lambda: role.engine is not None)
+        before = role.engine
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted"
+                " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        ended = time.monotonic()
+        assert until(lambda: role.engine is not before)
+        assert time.monotonic() - ended <= 1.0
+        assert until(lambda: role.engine is not None)
+        assert before._threads[0].is_alive() is False
+    finally:
+        role.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_engine_that_may_have_lost_its_role_decides_nothing_until_it_knows(tape):
+    trader = Trader.with_position(tape)
+    engine = HeldEngine()
+    engine.step()
+
+    engine.held_since(time.monotonic() - 2.0)
+    engine.offer([PriceTick(trader.mint, Decimal("0.0001"), clock.now(), "test")])
+    assert engine.step() == 0
+    assert Order.objects.filter(side=Side.SELL).count() == 0
+
+    engine.held_since(time.monotonic())
+    assert engine.step() == 1
+    assert Order.objects.get(side=Side.SELL).purpose == Purpose.STOP_LOSS
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_beat_that_was_frozen_asks_for_its_place_before_it_sends_anything(monkeypatch):
+    monkeypatch.setattr("nexgent.runtime.beat.SILENCE_SECONDS", 0.3)
+    first, second = (SingleScheduler.__new__(SingleScheduler) for _ in range(2))
+    try:
+        assert (first._is_active(), second._is_active()) == (True, False)
+        assert until(second._is_active)
+
+        assert (first._is_active(), first._is_active(), second._is_active()) == (False, False, True)
+    finally:
+        for scheduler in (first, second):
+            if scheduler._session is not None:
+                scheduler._session.close()
