@@ -98,7 +98,11 @@ def is_sol_usd_disputed() -> bool:
 
 
 def feeds(*, now: datetime) -> dict[str, Any]:
-    """How the feeds do, as JSON values: order, the running process's own word, SOL/USD, number and age of prices."""
+    """How the feeds do, as JSON values: order, the running process's own word, SOL/USD, number and age of prices.
+
+    The order is the one that runs: a demo's processes have feeds of their own, which nobody else's settings name. While
+    none run it is the one that would.
+    """
     said: bytes | None = cache.valkey().call(lambda client: client.get(cache.FEEDS), otherwise=None)
     state: dict[str, Any] = orjson.loads(said) if said else {}
     sol = sol_usd_quote(now)
@@ -110,7 +114,7 @@ def feeds(*, now: datetime) -> dict[str, Any]:
     age = None if newest["newest"] is None else round((now - newest["newest"]).total_seconds(), 3)
     pyth = state.get("pyth")
     return {
-        "order": list(settings.PRICE_FEEDS),
+        "order": [feed["name"] for feed in state.get("feeds", [])] or list(settings.PRICE_FEEDS),
         "running": bool(state),
         "at": state.get("at"),
         "since": state.get("since"),

@@ -105,6 +105,18 @@ def test_the_feeds_command_tells_state_and_age(jupiter: FakeJupiter) -> None:
 
 
 @pytest.mark.django_db
+def test_the_order_of_the_feeds_is_the_one_that_runs_not_that_of_these_settings(settings: Any) -> None:
+    settings.PRICE_FEEDS = ("jupiter", "dexscreener")
+    assert selectors.feeds(now=clock.now())["order"] == ["jupiter", "dexscreener"]
+
+    running = {"feeds": [{"name": "synthetic"}], "pyth": {"name": "pyth"}}
+    cache.valkey().client.set(cache.FEEDS, json.dumps(running), ex=60)
+
+    assert selectors.feeds(now=clock.now())["order"] == ["synthetic"]
+    assert [feed["name"] for feed in selectors.feeds(now=clock.now())["feeds"]] == ["synthetic", "pyth"]
+
+
+@pytest.mark.django_db
 def test_the_feeds_command_without_feeds() -> None:
     out = StringIO()
     call_command("feeds", stdout=out)
