@@ -20,7 +20,7 @@ class Scale:
     waiting_signals: int = 200
     valkey_away: float = 6
     postgres_away: float = 8
-    price_age: float = 4
+    price_age: float = 6
     """The oldest price that an exit may rest on in the cases of the feed."""
     begun_max: float = 10.0
     """From the tick to the last call begun."""
