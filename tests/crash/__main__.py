@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from tests.crash.control import NAMES
 from tests.crash.system import System
 
 
@@ -14,9 +15,14 @@ def main() -> int:
     parser.add_argument("--n", type=int, default=300, help="kills")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--quick", action="store_true", help="one process of each kind, no order that expires")
-    parser.add_argument("--control", action="store_true", help="take the commit of the intent away: must find losses")
+    parser.add_argument(
+        "--control", nargs="?", const=NAMES[0], choices=NAMES, help="take a commit away: must find something"
+    )
     wanted = parser.parse_args()
-    system = System(is_quick=wanted.quick, is_control=wanted.control)
+    if wanted.control:  # what it does not need would only cost time
+        system = System(is_quick=wanted.quick, is_control=True, control=wanted.control)
+    else:
+        system = System(is_quick=wanted.quick, webs=2, has_default=True)
     for name in [name for name in os.environ if name.startswith(("NEXGENT_", "PYTEST"))]:
         del os.environ[name]
     try:

@@ -2,12 +2,13 @@
 
 import threading
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import DatabaseError, connection
 
-from tests.crash.system import System
+from tests.crash.system import Process, System
 from tests.crash.world import World, query
 from trading import books
 from trading.engine import recovery
@@ -65,10 +66,11 @@ WHERE order_id IS NOT NULL GROUP BY order_id HAVING count(*) > 1
 UNION ALL SELECT 'key used twice: ' || key FROM trading_order GROUP BY key HAVING count(*) > 1
 UNION ALL SELECT 'sold other than bought: position ' || p.id FROM trading_position p
 JOIN trading_order o ON o.position_id = p.id JOIN trading_fill f ON f.order_id = o.id
-GROUP BY p.id HAVING sum(CASE o.side WHEN 0 THEN f.amount_out ELSE -f.amount_in END) <> p.remaining_units
+GROUP BY p.id, p.remaining_units
+HAVING sum(CASE o.side WHEN 0 THEN f.amount_out ELSE -f.amount_in END) <> p.remaining_units
 UNION ALL SELECT 'DCA count: position ' || p.id FROM trading_position p
 LEFT JOIN trading_order o ON o.position_id = p.id AND o.purpose = 1 AND o.state = 3
-GROUP BY p.id HAVING count(o.id) <> p.dca_count
+GROUP BY p.id, p.dca_count HAVING count(o.id) <> p.dca_count
 """
 
 
@@ -103,36 +105,43 @@ class Proof:
                 world.fall()  # what was bought late, at the bottom, is due by this
                 is_fallen, since = True, time.monotonic()
             elif waited > SETTLE_SECONDS:
-                self.non_terminal |= {row[0] for row in query(lambda: _rows(_NON_TERMINAL, age=SETTLE_SECONDS))}
-                self.lost |= {f"stop not sold: {text}" for text in query(lambda: _unsold(world))}
+                self.non_terminal |= query(unfinished)
+                self.lost |= query(lambda: unsold(list(world.ended)))
                 return
             time.sleep(0.2)
 
     def check(self, world: World, system: System) -> None:
         """Everything that must hold once nothing is on its way."""
-        self.lost |= {row[0] for row in query(lambda: _rows(_LOST))}
-        self.doubled |= {row[0] for row in query(lambda: _rows(_DOUBLED))}
-        known = {row[0] for row in query(lambda: _rows("SELECT id FROM signals_signal"))}
-        self.lost |= {f"accepted and gone: signal {i}" for i in set(world.accepted.values()) - known}
+        self.lost |= query(losses) | query(lambda: gone(world.accepted.values()))
+        self.doubled |= query(doubles)
         report = query(books.check)
         self.lost |= {f"books: {p.invariant} {p.subject} {p.detail}" for p in report.problems}
         self._check_venue(system)
 
     def _check_venue(self, system: System) -> None:
-        """The venue's record against the fills: every swap is booked once, every fill was swapped."""
+        """The venue's record against the fills."""
         rows = query(
             lambda: _rows(
                 "SELECT o.id::text, f.order_id IS NOT NULL, o.state FROM trading_order o"
                 " LEFT JOIN trading_fill f ON f.order_id = o.id WHERE o.profile = 'wire'"
             )
         )
-        swapped = dict(system.venue.executed)
-        booked = {order for order, is_booked, _ in rows if is_booked}
-        is_open = {order for order, _, state in rows if state < 3}
-        self.doubled |= {f"swapped {n} times: {order}" for order, n in swapped.items() if n > 1}
-        self.lost |= {f"swapped {n} times and booked once: {order}" for order, n in swapped.items() if n > 1}
-        self.lost |= {f"swapped and not booked: {order}" for order in swapped.keys() - booked - is_open}
-        self.lost |= {f"booked and never swapped: {order}" for order in booked - swapped.keys()}
+        lost, doubled = judge_venue(dict(system.venue.executed), rows)
+        self.lost |= lost
+        self.doubled |= doubled
+
+
+def judge_venue(swapped: Mapping[str, int], orders: Sequence[tuple[str, bool, int]]) -> tuple[set[str], set[str]]:
+    """Every swap is booked once, every fill was swapped: what was lost and what was doubled, no order in both.
+
+    `swapped` counts by order; an order is its id, whether it is booked, and its state.
+    """
+    booked = {order for order, is_booked, _ in orders if is_booked}
+    is_open = {order for order, _, state in orders if state < 3}
+    doubled = {f"swapped {n} times: {order}" for order, n in swapped.items() if n > 1}
+    once = {order for order, n in swapped.items() if n == 1}
+    lost = {f"swapped and not booked: {order}" for order in once - booked - is_open}
+    return lost | {f"booked and never swapped: {order}" for order in booked - swapped.keys()}, doubled
 
 
 def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
@@ -141,10 +150,30 @@ def _rows(sql: str, **values: Any) -> list[tuple[Any, ...]]:
         return list(cursor.fetchall())
 
 
-def _unsold(world: World) -> list[str]:
+def unfinished() -> set[str]:
+    """Orders and signals that should have ended long ago."""
+    return {row[0] for row in _rows(_NON_TERMINAL, age=SETTLE_SECONDS)}
+
+
+def losses() -> set[str]:
+    """What the rows miss that must follow from other rows."""
+    return {row[0] for row in _rows(_LOST)}
+
+
+def doubles() -> set[str]:
+    """What there is more often than once."""
+    return {row[0] for row in _rows(_DOUBLED)}
+
+
+def gone(accepted: Iterable[int]) -> set[str]:
+    """Signals that were answered 201 and are no row."""
+    known = {row[0] for row in _rows("SELECT id FROM signals_signal")}
+    return {f"accepted and gone: signal {number}" for number in set(accepted) - known}
+
+
+def unsold(ended: Sequence[str]) -> set[str]:
     """Positions in fallen tokens that nobody sold, unless their order waits for its time."""
-    rows = _rows(_UNSOLD, ended=list(world.ended))
-    return [f"{position_id} ({profile})" for position_id, profile in rows]
+    return {f"stop not sold: {one} ({profile})" for one, profile in _rows(_UNSOLD, ended=list(ended))}
 
 
 class Watchman:
@@ -187,18 +216,29 @@ class Watchman:
         owner, watched, is_open = rows[0]
         if owner not in self._process_of and self.system.active is not None:
             self._process_of[owner] = self.system.active
-        if not is_green:
-            return
-        self.greens += 1
+        self.greens += is_green
         name, life = self._process_of.get(owner, ("", 0))
         process = self.system.processes.get(name)
-        if process is not None and self._is_dead(process, life, at):
-            self.proof.unwatched.add(f"ready while {name} (life {life}), which watched, was dead")
-        if watched < is_open:
-            self.proof.unwatched.add(f"ready with {watched} of {is_open} positions watched")
+        is_engine_dead = process is not None and is_dead(process, life, at)
+        self.proof.unwatched |= judge_readiness(
+            is_green=is_green,
+            engine=f"{name} (life {life})",
+            is_engine_dead=is_engine_dead,
+            watched=watched,
+            is_open=is_open,
+        )
 
-    @staticmethod
-    def _is_dead(process: Any, life: int, at: float) -> bool:
-        if process.lives > life:
-            return at > process.started_at + DIED_MARGIN_SECONDS
-        return 0 < process.died_at < at - DIED_MARGIN_SECONDS and process.died_at > process.started_at
+
+def judge_readiness(*, is_green: bool, engine: str, is_engine_dead: bool, watched: int, is_open: int) -> set[str]:
+    """What is wrong with one look at readiness; red is never wrong here."""
+    if not is_green:
+        return set()
+    found = {f"ready while {engine}, which watched, was dead"} if is_engine_dead else set()
+    return found | ({f"ready with {watched} of {is_open} positions watched"} if watched < is_open else set())
+
+
+def is_dead(process: Process, life: int, at: float) -> bool:
+    """Whether that life of a process had ended at that time (monotonic), beyond doubt."""
+    if process.lives > life:
+        return at > process.started_at + DIED_MARGIN_SECONDS
+    return 0 < process.died_at < at - DIED_MARGIN_SECONDS and process.died_at > process.started_at

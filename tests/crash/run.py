@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from django.db import connection
 
+from tests.crash.control import POINTS as CONTROL_POINTS
 from tests.crash.door import Door
 from tests.crash.proof import Proof, Watchman
 from tests.crash.system import System
@@ -46,7 +47,6 @@ POINTS = {
     "exits": (*_EXECUTION, "order_finished_at_once", "follow_planned", "again_planned"),
     "prices": ("exit_decided", "exit_planned", "watermark_saving", "book_loaded"),
 }
-CONTROL_POINTS = {"entries": ("venue_called", "resolved"), "exits": ("venue_called", "resolved")}
 STEP_SECONDS = 2.5
 TOKENS_PER_ROUND = 4
 HELD_TOKENS = 3
@@ -68,7 +68,8 @@ class Deck:
         if not self._left:
             self._left = list(self._points)
             self._chance.shuffle(self._left)
-        return f"{self._left.pop()}:{self._chance.choice((1, 1, 1, 2))}"
+        point, times = self._left.pop(), self._chance.choice((1, 1, 1, 2))
+        return point if ":" in point else f"{point}:{times}"
 
 
 class Run:
@@ -84,7 +85,7 @@ class Run:
         self.tokens = 2 if system.is_quick else TOKENS_PER_ROUND
         self.held = 1 if system.is_quick else HELD_TOKENS
         self.world = World(system, random.Random(seed + 1), profiles)
-        points = CONTROL_POINTS if system.is_control else POINTS
+        points = CONTROL_POINTS[system.control] if system.is_control else POINTS
         self.decks = {kind: Deck(names, self.chance) for kind, names in points.items()}
         self.rounds = 0
         self._told: set[str] = set()
@@ -184,7 +185,7 @@ class Run:
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end:
             since = max(p.started_at for p in self.system.processes.values())
-            if _is_up(self.system.url) and query(recovery.is_recovered):
+            if all(_is_up(url) for url in self.system.urls) and query(recovery.is_recovered):
                 return since
             time.sleep(0.1)
         self.proof.non_terminal.add(f"round {self.rounds}: not ready within {READY_SECONDS} s")

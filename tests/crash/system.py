@@ -65,6 +65,10 @@ class System:
 
     is_quick: bool = False
     is_control: bool = False
+    control: str = "1"
+    """Which one, where there are several: `CRASH_CONTROL` of the processes."""
+    has_default: bool = False
+    """Whether a process works off the queue `default` too: momentum, what is stuck, what cannot be traded."""
     webs: int = 1
     """Web processes, each with a port of its own."""
     program: str = "tests.crash.worker"
@@ -135,6 +139,9 @@ class System:
             for number in range(1, 2 if self.is_quick else 3):
                 words = ["-A", "nexgent", "worker", "-Q", kind, "-P", "threads", "-c", str(threads)]
                 slots.append((f"{kind}{number}", kind, [*words, "-n", f"{kind}{number}@crash", *_CELERY]))
+        if self.has_default:
+            words = ["-A", "nexgent", "worker", "-Q", "default", "-P", "threads", "-c", "8", "-n", "default@crash"]
+            slots.append(("default", "default", [*words, *_CELERY]))
         ports = iter(self.ports)
         for name, kind, words in slots:
             self.processes[name] = Process(name, kind, words, port=next(ports) if kind == "web" else 0)
@@ -229,7 +236,7 @@ class System:
             if process.port:
                 environment["PORT"] = str(process.port)
             if self.is_control:
-                environment["CRASH_CONTROL"] = "1"
+                environment["CRASH_CONTROL"] = self.control
             process.is_up = False
             process.lives += 1
             process.started_at = time.monotonic()

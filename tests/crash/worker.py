@@ -1,7 +1,6 @@
 """`python -m tests.crash.worker WORDS...`: a process of the product, with the test's venue known as a profile.
 
-`CRASH_CONTROL=1` takes the commit of the intent away: the venue is called while the order's row does not say so yet.
-The proof must then find losses.
+`CRASH_CONTROL` names the negative control whose process this is (`control.py`): the proof must then find something.
 """
 
 import os
@@ -10,26 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.crash.control import OF_WEBS, OF_WORKERS
 from tests.crash.venue import PROFILE, SLOW, SlowVenue, WireVenue
 from trading.venues import registry
-
-
-def act_before_commit() -> None:
-    """The negative control: `submitted` stands in memory only when the venue is called."""
-    from datetime import timedelta
-    from typing import Any
-
-    from nexgent import clock
-    from trading.engine import executor
-    from trading.models import State
-
-    def submitted_in_memory(works: Any, owner: Any) -> Any:
-        for work in works:
-            work.order.state = State.SUBMITTED
-            work.order.lands_at = clock.now() + timedelta(milliseconds=work.quote.delay_ms)
-        return list(works)
-
-    executor.submitted = submitted_in_memory  # type: ignore[assignment]
 
 
 def know_venues() -> None:
@@ -42,19 +24,21 @@ def know_venues() -> None:
         registry.register(SLOW, slow)  # type: ignore[arg-type]
 
 
-def run(words: list[str], *, control: Callable[[], None]) -> None:
-    """Be the web process or the worker that the words name; with `CRASH_CONTROL=1` a worker without its guard."""
-    if words[0] == "web":
-        sys.argv = ["manage.py", "web"]
-        runpy.run_path("manage.py", run_name="__main__")
-        return
-    sys.argv = ["celery", *words]
-    if os.environ.get("CRASH_CONTROL") == "1":
+def run(words: list[str], *, control: Callable[[], None] | None, web_control: Callable[[], None] | None = None) -> None:
+    """Be the web process or the worker that the words name; with `CRASH_CONTROL` without the guard of its kind."""
+    is_web = words[0] == "web"
+    wanted = web_control if is_web else control
+    if os.environ.get("CRASH_CONTROL") and wanted is not None:
         import django
 
         os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nexgent.settings")
         django.setup()
-        control()
+        wanted()
+    if is_web:
+        sys.argv = ["manage.py", "web"]
+        runpy.run_path("manage.py", run_name="__main__")
+        return
+    sys.argv = ["celery", *words]
     from celery.__main__ import main as celery
 
     celery()
@@ -62,7 +46,8 @@ def run(words: list[str], *, control: Callable[[], None]) -> None:
 
 def main(words: list[str]) -> None:
     know_venues()
-    run(words, control=act_before_commit)
+    name = os.environ.get("CRASH_CONTROL", "")
+    run(words, control=OF_WORKERS.get(name), web_control=OF_WEBS.get(name))
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ clients send them: again and again with the same Idempotency-Key until there is 
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
+from itertools import count
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -79,6 +80,8 @@ class World:
     last: dict[str, Decimal] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     """Mints whose fall is over: every position in them was due."""
+    tries: Iterator[int] = field(default_factory=count)
+    """Requests go to one web process after the other, as through a balancer; a repeated one to the next."""
 
     def populate(self) -> None:
         user = accounts.user_create(email="crash@example.com", password="Correct-Horse-9-Battery", is_superuser=True)
@@ -163,8 +166,9 @@ class World:
         """The answer to a request that is sent again until there is one; None when patience ended."""
         end = time.monotonic() + patience_seconds
         while True:
+            url = self.system.urls[next(self.tries) % len(self.system.urls)]
             try:
-                answer = httpx.post(f"{self.system.url}/{path}", json=body, headers=headers, timeout=15)
+                answer = httpx.post(f"{url}/{path}", json=body, headers=headers, timeout=15)
             except httpx.HTTPError:
                 answer = None
             in_progress = answer is not None and answer.status_code == 409 and "IDEMPOTENCY_IN_PROGRESS" in answer.text
