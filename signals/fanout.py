@@ -18,7 +18,7 @@ from nexgent import clock
 from nexgent.errors import Refusal
 from signals import buys, eligibility, stuck, verdicts
 from signals.models import Side, Signal
-from trading.engine import entries, locks, sales
+from trading.engine import entries, locks, sell_signals
 from trading.engine.points import reach
 
 BATCH = 50
@@ -148,7 +148,8 @@ def _answer_all(waiting: Sequence[Signal], early: list[int] | None = None) -> di
 def _answer_sell(signal: Signal, *, is_patient: bool = False) -> bool:
     """Close each agent's position in the token; an agent without one is skipped with that reason.
 
-    With `is_patient` an agent whose entry in the token is still on its way gets no answer yet; False when there is one.
+    With `is_patient` an agent gets no answer yet while an entry in the token or a sale of a part of its position is on
+    its way; False when there is one.
     """
     found = eligibility.verdicts(signal, eligibility.candidates(signal))
     reasons = verdicts.with_dry_run(signal, found)
@@ -174,14 +175,14 @@ def _answer_sell(signal: Signal, *, is_patient: bool = False) -> bool:
 @locks.unit_of_work
 @transaction.atomic
 def _sell_for(signal: Signal, agent_id: UUID, *, is_patient: bool) -> bool:
-    """Answer the signal for one agent; False when its entry is waited for."""
-    mint = signal.token_address
+    """Answer the signal for one agent; False when something of its own has to end first."""
     if verdicts.answers([signal.id], [agent_id]).given():
         return True
-    if is_patient and sales.is_entering(agent_id=agent_id, mint=mint, signal_id=signal.id):
-        return False
+    meant = sell_signals.SellSignal(signal.id, signal.token_address, signal.received_at)
     try:
-        order_id = sales.sell_on_signal(agent_id=agent_id, mint=mint, signal_id=signal.id)
+        order_id = sell_signals.follow(meant, agent_id=agent_id, is_patient=is_patient)
+        if order_id is None:
+            return False
         outcome = entries.EntryOutcome(agent_id, order_id=order_id, signal_id=signal.id)
     except Refusal as refusal:
         outcome = entries.EntryOutcome(agent_id, refusal=refusal, signal_id=signal.id)

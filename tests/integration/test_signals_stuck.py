@@ -19,7 +19,7 @@ from signals.models import Signal, Verdict
 from tests.trader import Trader, new_mint
 from trading import services as trading
 from trading import tasks as trading_tasks
-from trading.engine import entries
+from trading.engine import entries, sell_signals
 from trading.models import Order, Position, Side, State
 
 
@@ -149,15 +149,15 @@ def test_an_agent_whose_sale_fails_keeps_no_other_from_selling(team, tape, monke
     accept(team[0], mint)
     fanout.drain()
     sell = accept(team[0], mint, side="sell")
-    sell_on_signal = fanout.sales.sell_on_signal
+    follow = sell_signals.follow
 
-    def fails_for_one(*, agent_id, **rest):
+    def fails_for_one(signal, *, agent_id, **rest):
         if agent_id == team[0].agent.id:
             raise ValueError("this one")
-        return sell_on_signal(agent_id=agent_id, **rest)
+        return follow(signal, agent_id=agent_id, **rest)
 
     with monkeypatch.context() as patch:
-        patch.setattr(fanout.sales, "sell_on_signal", fails_for_one)
+        patch.setattr(sell_signals, "follow", fails_for_one)
         assert fanout.drain() == 0
     assert answers(sell) == [(True, []), (True, [])]
     tape.set(clock.now() + timedelta(seconds=1))

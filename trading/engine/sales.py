@@ -6,13 +6,12 @@ from decimal import ROUND_FLOOR, Decimal
 from uuid import UUID, uuid4
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
 
 from nexgent import clock, money
 from nexgent.errors import NotFound, Refusal
 from nexgent.ids import key_uuid
 from prices import selectors as prices
-from trading.engine import booking, locks, orders, positions
+from trading.engine import booking, locks, orders, patience, positions
 from trading.engine.points import reach
 from trading.models import OPEN_STATES, Order, Position, Purpose, Side, State
 from trading.rules.decision import Rule, Sell
@@ -81,7 +80,7 @@ def _sell(
     now = clock.now()
     if position.remaining_units == 0:
         raise Refusal("SALE_IN_PROGRESS", "Everything is sold; a buy on its way is sold by the same exit.")
-    make_way(position_id, at=now)
+    make_way(position_id, at=now, is_signal=purpose == Purpose.SIGNAL)
     state = positions.state_of(position)
     units = units_of(state, wanted, tick)
     command = Sell(Rule.STOP_LOSS, reason or purpose.label, units, units == state.remaining_units)
@@ -103,19 +102,23 @@ def _sell(
     return planned[0]
 
 
-def make_way(position_id: UUID, *, at: datetime) -> None:
+def make_way(position_id: UUID, *, at: datetime, is_signal: bool = False) -> None:
     """End a retry that still waits for its time, for a person; raises Refusal SALE_IN_PROGRESS beside a sale under way.
 
-    The caller holds the position's lock.
+    For a signal, which asks once only, a part that was not submitted is ended too (`patience.gives_way`). The caller
+    holds the position's lock.
     """
     waiting = Order.objects.filter(position_id=position_id, side=Side.SELL, state__in=OPEN_STATES).first()
     if waiting is None:
         return
     locks.orders([waiting.id])
     waiting.refresh_from_db()
-    if waiting.state == State.PLANNED and waiting.lease_owner is None and waiting.not_before is not None:
+    if waiting.state not in OPEN_STATES:
+        return
+    is_retry = waiting.state == State.PLANNED and waiting.lease_owner is None and waiting.not_before is not None
+    if is_retry or (is_signal and patience.gives_way(waiting, at=at)):
         orders.end(waiting, State.CANCELLED, code="SUPERSEDED", at=at)
-    elif waiting.state in OPEN_STATES:
+    else:
         raise Refusal("SALE_IN_PROGRESS", "A sale of this position is under way.", details={"orderId": str(waiting.id)})
 
 
@@ -140,23 +143,3 @@ def units_of(state: PositionState, wanted: Wanted, tick: Tick) -> int:
     if money.value_lamports(units, tick.price, state.decimals) < MINIMUM_TRADE_LAMPORTS:
         raise Refusal("BELOW_MINIMUM_TRADE", "The trade is below 0.01 SOL.")
     return units
-
-
-def is_entering(*, agent_id: UUID, mint: str, signal_id: int) -> bool:
-    """Whether an entry of an agent in a token, planned for a signal older than this, is still on its way."""
-    entries = Order.objects.filter(agent_id=agent_id, token_id=mint, purpose=Purpose.ENTRY, state__in=OPEN_STATES)
-    return entries.filter(signal_id__lt=signal_id).exists()
-
-
-def sell_on_signal(*, agent_id: UUID, mint: str, signal_id: int) -> UUID:
-    """Close an agent's position in a token because a signal says so; raises NotFound when it holds none.
-
-    One that a later signal opened is not meant.
-    """
-    later = Order.objects.filter(id=OuterRef("opened_by_id"), signal_id__gt=signal_id)
-    held = Position.objects.filter(~Exists(later), agent_id=agent_id, token_id=mint, closed_at=None)
-    position_id = held.values_list("id", flat=True).first()
-    if position_id is None:
-        raise NotFound("position")
-    key = f"sell:{agent_id}:{signal_id}"
-    return sell(position_id=position_id, wanted=Wanted(), purpose=Purpose.SIGNAL, key_text=key, signal_id=signal_id)
