@@ -18,6 +18,8 @@ from nexgent.runtime.embedded import die_with_parent
 from tests.servers import ROOT, database_url
 
 START_SECONDS = 40
+SAID_MAX = 4000
+"""So many characters of what a worker said last stand beside a failure."""
 
 
 def until(what: Callable[[], bool], *, seconds: float) -> float:
@@ -73,3 +75,5 @@ def _started(
         finally:
             process.kill()
             process.wait()
+            said.seek(0)
+            print(f"-- {queue} said:\n{said.read().decode(errors='replace')[-SAID_MAX:]}")

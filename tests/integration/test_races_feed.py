@@ -58,12 +58,16 @@ def watched(market: Market, *, second: str = "", controls: tuple[str, ...] = ())
         yield
 
 
+def sales_of(position: Position) -> list[str]:
+    """The rules that have planned a sale."""
+    return sorted(sale.get_purpose_display() for sale in Order.objects.filter(position=position, side=Side.SELL))
+
+
 def decisions(position: Position) -> list[str]:
     """What was decided about a position: sales by their rule, and a peak or low that is not its price of entry."""
-    sales = Order.objects.filter(position=position, side=Side.SELL)
     marks = Watermark.objects.get(position=position)
     moved = {marks.peak, marks.low} - {position.average}
-    return [*sorted(sale.get_purpose_display() for sale in sales), *(f"moved to {mark:f}" for mark in moved)]
+    return [*sales_of(position), *(f"moved to {mark.normalize():f}" for mark in moved)]
 
 
 def lie(market: Market, position: Position, sol: str) -> list[str]:
@@ -97,7 +101,7 @@ def decided_on_an_old_price(position: Position) -> list[str]:
     time.sleep(SCALE.price_age + 0.5)
     grow_old(position)
     end = time.monotonic() + 2 * SWEEP_SECONDS
-    until(lambda: time.monotonic() > end or bool(decisions(position)), seconds=20)
+    until(lambda: time.monotonic() > end or bool(sales_of(position)), seconds=20)
     return decisions(position)
 
 
