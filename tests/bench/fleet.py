@@ -20,6 +20,7 @@ from prices import services as prices
 from prices.models import Token
 from prices.records import PriceTick
 from tests.trader import new_mint
+from trading.engine.positions import PINNED as PINNED_KEY
 from trading.models import Order, Position, Purpose, Side, State, Watermark
 from wallets import services as wallets
 
@@ -31,16 +32,41 @@ PLAIN: dict[str, Any] = {
     "limits": {"maxOpenPositions": 1_000},
 }
 LADDER = [{"targetPercent": 60, "sellPercent": 40}, {"targetPercent": 900, "sellPercent": 20}]
+LEVELS = [
+    {"change": 100, "stopLoss": 50},
+    {"change": 50, "stopLoss": 20},
+    {"change": 25, "stopLoss": 8},
+    {"change": 10, "stopLoss": 2},
+]
+FIXED, EXPONENTIAL, ZONES = ({"mode": mode, "defaultPercentage": -40} for mode in ("fixed", "exponential", "zones"))
+CUSTOM = {"mode": "custom", "defaultPercentage": -40, "trailingLevels": LEVELS}
+WITH_LADDER = {"takeProfit": {"enabled": True, "mode": "custom", "levels": LADDER, "moonBag": {"enabled": False}}}
+WITH_DCA = {"dca": {"enabled": True, "mode": "aggressive"}}
 KINDS: tuple[dict[str, Any], ...] = (
-    {"stopLoss": {"mode": "fixed", "defaultPercentage": -40}},
-    {"stopLoss": {"mode": "exponential", "defaultPercentage": -40}},
-    {
-        "stopLoss": {"mode": "exponential", "defaultPercentage": -40},
-        "takeProfit": {"enabled": True, "mode": "custom", "levels": LADDER, "moonBag": {"enabled": False}},
-    },
-    {"stopLoss": {"mode": "fixed", "defaultPercentage": -40}, "dca": {"enabled": True, "mode": "aggressive"}},
+    {"stopLoss": FIXED},
+    {"stopLoss": EXPONENTIAL},
+    {"stopLoss": ZONES},
+    {"stopLoss": CUSTOM},
+    {"stopLoss": FIXED} | WITH_DCA,
+    {"stopLoss": EXPONENTIAL} | WITH_LADDER,
+    {"stopLoss": ZONES} | WITH_LADDER | WITH_DCA,
+    {"stopLoss": CUSTOM} | WITH_LADDER,
 )
-"""Stops in two modes, ladders and DCA, as agents of a real installation mix them."""
+"""All four modes of the stop, ladders and DCA, as agents of a real installation mix them. Stale closes are on, as they
+are in every new configuration.
+"""
+PINNED_EVERY, PINNED = 21, Decimal(-30)
+"""One of so many positions has its stop pinned by a person."""
+AGES: tuple[tuple[timedelta, Decimal], ...] = (
+    (timedelta(minutes=5), Decimal(0)),
+    (timedelta(hours=2), Decimal(-8)),
+    (timedelta(minutes=5), Decimal(0)),
+    (timedelta(hours=2), Decimal(15)),
+    (timedelta(minutes=5), Decimal(0)),
+)
+"""Age and gain in percent, in turns: of five positions two are past the hour from which the stale close looks at them,
+and stand below or above the gains that it closes at.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +129,15 @@ def publish(mints: list[str], price: Decimal = PRICE) -> None:
 
 def open_positions(owned: list[Agent], mints: list[str], *, holders: int, seed: int = 1) -> int:
     """Give each token `holders` positions of different agents, with the filled orders that opened them; how many."""
-    chance, at = random.Random(seed), clock.now() - timedelta(minutes=5)
+    chance, now = random.Random(seed), clock.now()
     wallet_of = dict(Assignment.objects.filter(ended_at=None).values_list("agent_id", "wallet_id"))
     orders, positions, marks = [], [], []
     for number, mint in enumerate(mints):
         for place in range(holders):
             agent = owned[(number * holders + place) % len(owned)]
-            order, position, mark = _position(agent, wallet_of[agent.id], mint, at, chance)
+            order, position, mark = _position(
+                agent, wallet_of[agent.id], mint, now, chance, turn=number + place, nth=number * holders + place
+            )
             orders.append(order)
             positions.append(position)
             marks.append(mark)
@@ -120,10 +148,13 @@ def open_positions(owned: list[Agent], mints: list[str], *, holders: int, seed: 
 
 
 def _position(
-    agent: Agent, wallet_id: Any, mint: str, at: datetime, chance: random.Random
+    agent: Agent, wallet_id: Any, mint: str, now: datetime, chance: random.Random, *, turn: int, nth: int
 ) -> tuple[Order, Position, Watermark]:
+    age, gain = AGES[turn % len(AGES)]
+    at, average = now - age, (PRICE * 100 / (100 + gain)).quantize(Decimal("1e-15"))
+    pinned = PINNED if nth % PINNED_EVERY == PINNED_EVERY - 1 else None
     lamports, position_id, key = chance.randint(20_000_000, 900_000_000), uuid7(), uuid4().hex
-    units = int(lamports / PRICE)
+    units = int(lamports / average)
     owned = {"workspace_id": agent.workspace_id, "agent_id": agent.id, "wallet_id": wallet_id, "token_id": mint}
     order = Order(
         **owned,
@@ -136,7 +167,7 @@ def _position(
         state=State.FILLED,
         amount=lamports,
         plan={"reason": "signal"},
-        price=PRICE,
+        price=average,
         price_at=at,
         price_source="bench",
         profile=agent.profile,
@@ -151,13 +182,21 @@ def _position(
         decimals=DECIMALS,
         profile=agent.profile,
         opened_by_id=order.id,
-        average=PRICE,
+        average=average,
         bought_units=units,
         remaining_units=units,
         invested_lamports=lamports,
         cost_lamports=lamports,
+        override=None if pinned is None else {PINNED_KEY: str(pinned)},
         opened_at=at,
         updated_at=at,
     )
-    mark = Watermark(position_id=position_id, generation=1, peak=PRICE, stop_percent=Decimal(-40), low=PRICE, at=at)
+    mark = Watermark(
+        position_id=position_id,
+        generation=1,
+        peak=max(PRICE, average),
+        stop_percent=Decimal(-40) if pinned is None else pinned,
+        low=min(PRICE, average),
+        at=at,
+    )
     return order, position, mark

@@ -7,8 +7,9 @@ from nexgent.events.models import Alarm
 from tests.trader import Trader
 from trading import services as trading
 from trading import tasks
-from trading.models import Position
+from trading.models import Position, Watermark
 from trading.rules import decide as rules
+from trading.rules import vector
 
 
 @pytest.fixture
@@ -118,3 +119,47 @@ def test_a_broken_position_without_a_price_stays_told(trader):
     trader.wait(31)
 
     assert is_told(trader)
+
+
+def lose_watermark(trader):
+    Watermark.objects.filter(position_id=trader.position.id).delete()
+    Position.objects.filter(id=trader.position.id).update(version=99)
+
+
+@pytest.mark.parametrize("has_price", [True, False])
+def test_a_position_without_its_watermark_is_told_until_it_has_one_and_the_others_are_watched(tape, has_price):
+    # given two traders whose positions one engine watches, one of them without the row of its peak and stop
+    broken, other = Trader.with_position(tape), Trader.with_position(tape)
+    mark = Watermark.objects.get(position_id=broken.position.id)
+    lose_watermark(broken)
+    if not has_price:
+        broken.wait(31)
+
+    # when the engine reads it again, and a price comes at which the stop of the other is due
+    look_again(other)
+    assert list(other.engine.book.states()) == [other.position.id]
+    other.price("0.0001")
+
+    # then the other is sold, and the alarm ends when the row is back
+    assert other.position.close_reason == "stop_loss"
+    assert is_told(broken)
+    mark.save(force_insert=True)
+    if has_price:
+        broken.price("0.001")
+    look_again(broken)
+    assert not is_told(broken)
+    assert list(broken.engine.book.states()) == [broken.position.id]
+
+
+def test_a_row_that_fails_midway_leaves_the_book_as_if_it_had_never_been_there(trader, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(vector, "fill", fails)
+        Position.objects.filter(id=trader.position.id).update(version=99)
+        look_again(trader)
+        assert Alarm.objects.filter(code="POSITION_STUCK", subject=str(trader.position.id)).exists()
+        assert (len(trader.engine.book), trader.engine.book.mints()) == (0, [])
+
+    look_again(trader)
+    trader.price("0.0001")
+
+    assert trader.position.close_reason == "stop_loss"

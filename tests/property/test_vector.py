@@ -1,5 +1,6 @@
 """The pass proposes everything on which the exact rule acts, and every extreme that it would store."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -7,12 +8,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.strategies import START, moments, policies, positions, prices
+from tests.property.strategies import START, moments, percents, policies, positions, prices
 from trading.rules import vector
 from trading.rules.apply import apply
-from trading.rules.decide import decide
+from trading.rules.decide import decide, watch
 from trading.rules.decision import Buy, Consume, Hold, Sell
-from trading.rules.policy import Policy
+from trading.rules.policy import Policy, StopMode, StopPolicy
 from trading.rules.position import Bought, LevelsConsumed, PositionState, Sold, Tick
 from trading.rules.vector import Columns, Proposal, fill, moving, propose
 
@@ -23,6 +24,18 @@ def passed(columns: Columns, price: Decimal, seconds: float) -> Proposal:
     """The pass as the engine makes it: only what moves is looked at."""
     prices = np.array([float(price)])
     return propose(columns, moving(columns, np.array([0]), prices, seconds), prices, seconds)
+
+
+def advanced(columns: Columns, price: Decimal, seconds: float) -> None:
+    vector.advance(columns, np.array([0]), np.array([float(price)]), seconds)
+
+
+@st.composite
+def watched(draw: st.DrawFn) -> Policy:
+    """Policies as agents have them, and some whose stop a person pinned: a custom one without levels."""
+    policy = draw(policies())
+    pinned = StopPolicy(True, StopMode.CUSTOM, draw(percents(-99, 60)))
+    return replace(policy, stop=pinned) if draw(st.booleans()) else policy
 
 
 def seconds_at(after: timedelta) -> float:
@@ -51,7 +64,7 @@ def after(position: PositionState, command: Sell | Buy | Consume, tick: Tick, po
             )
 
 
-@given(data=st.data(), policy=policies())
+@given(data=st.data(), policy=watched())
 def test_no_trigger_and_no_extreme_is_missed(data: st.DataObject, policy: Policy) -> None:
     # given a position, followed by the float pass over ticks in rising time
     position = data.draw(positions(policy))
@@ -78,22 +91,63 @@ def test_no_trigger_and_no_extreme_is_missed(data: st.DataObject, policy: Policy
             return
 
 
-@given(data=st.data(), policy=policies())
+@given(data=st.data(), policy=watched())
 def test_no_trigger_is_missed_when_only_floats_advance(data: st.DataObject, policy: Policy) -> None:
     position = data.draw(positions(policy))
     columns = Columns.empty(1)
     fill(columns, 0, position, policy, price_index=0)
+    offset = timedelta(0)
     for _ in range(8):
-        tick = Tick(data.draw(prices(position, policy)), START)
+        offset += data.draw(moments())
+        tick = Tick(data.draw(prices(position, policy)), START + offset)
 
-        proposal = passed(columns, tick.price, seconds_at(timedelta(0)))
+        proposal = passed(columns, tick.price, seconds_at(offset))
         decision = decide(position, tick, policy, tick.at)
-        vector.advance(columns, np.array([0]), np.array([float(tick.price)]))
+        advanced(columns, tick.price, seconds_at(offset))
 
         assert isinstance(decision.command, Hold) or list(proposal.candidates) == [0]
         assert columns.peak[0] == float(decision.position.peak)
         assert columns.low[0] == float(decision.position.low)
         position = decision.position
+
+
+@given(data=st.data(), policy=watched())
+def test_a_row_filled_anew_only_when_asked_knows_the_exact_state_at_each_tick(
+    data: st.DataObject, policy: Policy
+) -> None:
+    # given a position that the exact rule sees at every tick, and one of which only extremes are kept, as in the book
+    position = kept = data.draw(positions(policy))
+    peak, low = kept.peak, kept.low
+    columns = Columns.empty(1)
+    fill(columns, 0, kept, policy, price_index=0)
+    offset = timedelta(0)
+    for _ in range(12):
+        offset += data.draw(moments())
+        tick = Tick(data.draw(prices(position, policy)), START + offset)
+
+        # when a tick comes, after which the row moves only if the pass looks at it, and a level fills it anew
+        rows = moving(columns, np.array([0]), np.array([float(tick.price)]), seconds_at(offset))
+        proposal = passed(columns, tick.price, seconds_at(offset))
+        peak = max(peak, tick.price) if len(proposal.peaks) else peak
+        low = min(low, tick.price) if len(proposal.lows) else low
+        vector.advance(columns, rows, np.array([float(tick.price)]), seconds_at(offset))
+        seen = watch(replace(kept, low=low), peak, policy)
+        if len(proposal.stops) and columns.mode[0] == vector.MODE_CUSTOM:
+            kept = seen
+            fill(columns, 0, kept, policy, price_index=0)
+
+        # then both know the same, and whatever is due was proposed
+        decision = decide(position, tick, policy, tick.at)
+        assert (seen.peak, seen.stop_percent) == (decision.position.peak, decision.position.stop_percent)
+        assert float(seen.low) == float(decision.position.low)
+        assert isinstance(decision.command, Hold) or list(proposal.candidates) == [0]
+        position = decision.position
+        if not isinstance(decision.command, Hold) and data.draw(st.booleans()):
+            position = kept = after(position, decision.command, tick, policy)
+            if position.is_closed:
+                return
+            peak, low = kept.peak, kept.low
+            fill(columns, 0, kept, policy, price_index=0)
 
 
 def test_blocks_cover_every_row_once() -> None:

@@ -4,7 +4,8 @@ The book follows the database, not messages: `differing` compares the versions o
 with what is in memory and reads again what differs. A lost message costs at most the second until the next check.
 
 Floats only propose. The peak that is kept is the tick's own Decimal; the exact stop follows from it when somebody
-asks, because in every mode but `custom` the target rises with the peak (a custom row is brought up to date at once).
+asks, because in every mode but `custom` the target rises with the peak (a custom row is brought up to date at each
+level that its peak may have reached).
 """
 
 import threading
@@ -17,7 +18,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import numpy as np
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 
 from nexgent import clock
 from nexgent.rows import execute
@@ -141,10 +142,22 @@ class Book:
             orders[position_id].append(OrderFacts(*facts))
         unknown = {position.token_id for position in found.values()} - self._market.ticks.keys()
         self._market.put(prices.latest(sorted(unknown)).values())
+        self._put_all([position for i, position in found.items() if i not in broken], orders)
+
+    def _put_all(self, found: Sequence[Position], orders: dict[UUID, list[OrderFacts]]) -> None:
+        """Put rows into the book. One whose state cannot be read is left out and told; the others are watched."""
+        failed: list[tuple[Position, Exception]] = []
         with self._lock:
-            for position in found.values():
-                if position.id not in broken:
+            for position in found:
+                try:
                     self._put(position, orders[position.id])
+                except OperationalError:
+                    raise  # the database is away: for all of them
+                except Exception as problem:
+                    failed.append((position, problem))
+        for position, problem in failed:
+            self._drop(position.id)
+            positions.tell_stuck(position, problem, at=clock.now())
 
     def _put(self, position: Position, orders: Sequence[OrderFacts]) -> None:
         known = self._by_id.get(position.id)
@@ -155,11 +168,12 @@ class Book:
         for order in orders:
             ordinals[Purpose(order.purpose)] += 1
         entries_on, exits_on = positions.switches(position)
+        policy = positions.policy_of(position)
         row = Row(
             index=known.index if known is not None else self._slots.take(),
             position=position,
             state=state,
-            policy=positions.policy_of(position),
+            policy=policy,
             policy_version=position.agent.policy_version,
             entries_on=entries_on,
             exits_on=exits_on,
@@ -231,7 +245,7 @@ class Book:
         found = vector.propose(columns, block, market.price, now)
         self._raise_peaks(found.peaks)
         self._lower_lows(found.lows)
-        vector.advance(columns, block, market.price)
+        vector.advance(columns, block, market.price, now)
         self._refill_custom(found.stops)
         return [row for index in found.candidates.tolist() if (row := self._slots.rows[index]) is not None]
 
@@ -255,7 +269,7 @@ class Book:
             self._slots.unsaved[rows] = True
 
     def _refill_custom(self, rows: vector.Rows) -> None:
-        """Custom stops depend on the way: bring their exact state up to date at each new peak."""
+        """Custom stops depend on the way: bring their exact state up to date where a peak may have reached a level."""
         for index in rows[self._slots.columns.mode[rows] == vector.MODE_CUSTOM].tolist():
             row = self._slots.rows[index]
             if row is not None:

@@ -41,13 +41,13 @@ def _is_mended(position: Position, *, at: datetime) -> bool:
     be decided on the engine leaves the position alone, and reading is all there is to try.
     """
     try:
-        policy = positions.policy_of(position)
+        policy, state = positions.policy_of(position), positions.state_of(position)
         tick = prices.latest([position.token_id]).get(position.token_id)
         if tick is None or tick.observed_at <= position.opened_at or at - tick.observed_at > EXIT_MAX_AGE:
             return True
         entries_on, exits_on = positions.switches(position)
         decision = rules.decide(
-            positions.state_of(position),
+            state,
             Tick(tick.price_sol, tick.observed_at, tick.source),
             policy,
             at,

@@ -2,11 +2,12 @@
 
 It never waits for an execution and never for the network. Prices arrive in an inbox that keeps the newest of each
 mint; one pass goes over the positions of the changed mints; only where the pass proposes something does the exact
-rule decide. Peaks and stops are saved once a second by a thread of their own.
+rule decide. Peaks and stops are saved within a second of their tick by a thread of their own.
 """
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from uuid import UUID
@@ -24,7 +25,10 @@ from trading.engine.points import reach
 from trading.engine.threads import turn
 
 log = logging.getLogger(__name__)
-SAVE_SECONDS = 1.0
+SAVE_SECONDS = 0.5
+"""From one saving of peaks to the next; a peak of the moment after the first is in its row when the second ends."""
+SAVE_PAUSE_SECONDS_MIN = 0.1
+RETRY_SECONDS = 1.0
 CHECK_SILENCE_SECONDS = 1.5
 LOAD_FROM = 1_000
 """So many positions read at once are a load, after which most of them stay."""
@@ -168,12 +172,15 @@ class Engine:
 
     def _retry_soon(self) -> None:
         """After a failed step everything is looked at again; a broken database is asked once a second."""
-        self._stop.wait(SAVE_SECONDS)
+        self._stop.wait(RETRY_SECONDS)
         self.check()
 
     def _save_watermarks(self) -> None:
-        while not self._stop.wait(SAVE_SECONDS):
+        pause = SAVE_SECONDS
+        while not self._stop.wait(pause):
+            begun = time.monotonic()
             self._save_once()
+            pause = max(SAVE_SECONDS - (time.monotonic() - begun), SAVE_PAUSE_SECONDS_MIN)
         self._save_once()
 
     def _save_once(self) -> None:

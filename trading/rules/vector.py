@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from nexgent.money import exact
 from trading.rules import dca, stop
 from trading.rules.gain import HUNDRED, gain_percent
-from trading.rules.policy import Policy, StopMode
+from trading.rules.policy import Policy, StopMode, StopPolicy
 from trading.rules.position import PositionState
 
 BLOCK_ROWS = 480
@@ -58,6 +58,8 @@ class Columns:
     level_change: Floats
     level_stop: Floats
     stop_price: Floats
+    arms_price: Floats
+    """From here on a new peak may raise the stop: the next level of a custom stop, any price in the other modes."""
     ladder_price: Floats
     dca_price: Floats
     dca_from: Floats
@@ -105,6 +107,7 @@ _FLOATS = (
     "stop",
     "default_stop",
     "stop_price",
+    "arms_price",
     "ladder_price",
     "dca_price",
     "dca_from",
@@ -122,7 +125,7 @@ class Proposal:
     """Rows in rising order of the input. `candidates`: the exact rule may act.
 
     `peaks` and `lows`: the price may be a new extreme (an equal float counts for a peak); `stops`: the peak is one that
-    raises the stop.
+    may raise the stop.
     """
 
     candidates: Rows
@@ -159,14 +162,32 @@ def fill(
     columns.stale_low[row] = _at(average, stale.min_profit_percent, -MARGIN) if stale.enabled else np.inf
     columns.stale_high[row] = _at(average, stale.max_profit_percent, MARGIN) if stale.enabled else -np.inf
     columns.stale_from[row] = _seconds(position.opened_at) + float(stale.min_hold_minutes) * 60 - SECONDS_MARGIN
+    one = np.array([row], np.intp)
+    columns.floor[one], columns.ceiling[one] = _band(columns, one)
     columns.wakes_at[row] = columns.stale_from[row] if stale.enabled else np.inf
-    _bound(columns, np.array([row], np.intp))
 
 
-def _bound(columns: Columns, rows: Rows) -> None:
-    """The band of prices in which nothing happens to these rows."""
-    columns.floor[rows] = np.fmax(np.fmax(columns.stop_price[rows], columns.dca_price[rows]), columns.low[rows])
-    columns.ceiling[rows] = np.fmin(columns.peak[rows], columns.ladder_price[rows])
+def _band(columns: Columns, rows: Rows) -> tuple[Floats, Floats]:
+    """Floor and ceiling of the prices at which nothing happens to these rows, the stale close left out."""
+    floor = np.fmax(np.fmax(columns.stop_price[rows], columns.dca_price[rows]), columns.low[rows])
+    return floor, np.fmin(columns.peak[rows], columns.ladder_price[rows])
+
+
+def _bound(columns: Columns, rows: Rows, price: Floats, now_seconds: float) -> None:
+    """Set the band of rows that were looked at now, at these prices, none of them NaN.
+
+    Once a row is old enough, the prices of its stale close bound it on the side where they lie; among them it stays
+    awake. Of a row that may not be sold nothing is asked, so they do not bound it.
+    """
+    floor, ceiling = _band(columns, rows)
+    low, high = columns.stale_low[rows], columns.stale_high[rows]
+    is_due_later = now_seconds < columns.stale_from[rows]
+    is_open = ~is_due_later & columns.sells[rows] & (low <= high)
+    is_above, is_below = is_open & (price > high), is_open & (price < low)
+    columns.floor[rows] = np.where(is_above, np.fmax(floor, high), floor)
+    columns.ceiling[rows] = np.where(is_below, np.fmin(ceiling, low), ceiling)
+    is_awake = is_due_later | (is_open & ~is_above & ~is_below)
+    columns.wakes_at[rows] = np.where(is_awake & (low <= high), columns.stale_from[rows], np.inf)
 
 
 def moving(columns: Columns, rows: Rows, prices: Floats, now_seconds: float) -> Rows:
@@ -191,11 +212,20 @@ def _fill_stop(columns: Columns, row: int, position: PositionState, policy: Poli
     columns.mode[row] = _MODES[rule.mode if is_on else None]
     columns.stop[row], columns.default_stop[row] = stop_percent, rule.default_percent
     columns.stop_price[row] = _at(average, stop_percent, MARGIN) if is_on else -np.inf
+    columns.arms_price[row] = _arms_price(position, rule) if is_on else np.inf
     columns.level_change[row] = np.inf
     levels = sorted(rule.levels, key=lambda level: -level.change_percent)
     for index, level in enumerate(levels[:CUSTOM_LEVELS_MAX]):
         columns.level_change[row, index] = level.change_percent
         columns.level_stop[row, index] = level.stop_percent
+
+
+def _arms_price(position: PositionState, rule: StopPolicy) -> float:
+    if rule.mode is not StopMode.CUSTOM:
+        return -np.inf
+    gain = gain_percent(position.average, position.peak)
+    beyond = [level.change_percent for level in rule.levels if level.change_percent > gain]
+    return _at(position.average, min(beyond), -MARGIN) if beyond else np.inf
 
 
 def _fill_dca(columns: Columns, row: int, position: PositionState, policy: Policy) -> None:
@@ -252,7 +282,7 @@ def _propose_block(columns: Columns, rows: Rows, prices: Floats, now_seconds: fl
     stops = peaks
     if len(peaks):
         target = _target_upper(columns, peaks, price[rises])
-        stops = peaks[target > columns.stop[peaks]]
+        stops = peaks[(target > columns.stop[peaks]) & (price[rises] >= columns.arms_price[peaks])]
         # A custom stop may stand above the gain that arms it: then the peak itself triggers.
         level = columns.average[peaks] * (1 + target / 100) * (1 + MARGIN)
         sells[rises] |= (price[rises] <= level) & (columns.mode[peaks] != _OFF)
@@ -260,8 +290,8 @@ def _propose_block(columns: Columns, rows: Rows, prices: Floats, now_seconds: fl
     return candidates, peaks, stops, rows[price < columns.low[rows]]
 
 
-def advance(columns: Columns, rows: Rows, prices: Floats) -> None:
-    """Move peak, low and stop of `rows` to their prices, in floats.
+def advance(columns: Columns, rows: Rows, prices: Floats, now_seconds: float) -> None:
+    """Move peak, low and stop of `rows` to their prices, in floats, and their band with them.
 
     For an engine that keeps only the exact peak of a rising row and lets `decide` compute the exact stop from it later.
     That is exact for every mode whose target rises with the gain; fill the row anew for a custom one (`stops`).
@@ -273,7 +303,7 @@ def advance(columns: Columns, rows: Rows, prices: Floats) -> None:
         rises = price > columns.peak[block]
         if rises.any():
             _raise(columns, block[rises], price[rises])
-        _bound(columns, block)
+        _bound(columns, block, price, now_seconds)
 
 
 def _raise(columns: Columns, rows: Rows, price: Floats) -> None:
