@@ -1,4 +1,4 @@
-"""An urgent process looks for garbage by the clock, and not while somebody loads."""
+"""An urgent process looks for garbage by the clock, and not while somebody loads; what was imported is left alone."""
 
 import subprocess
 import sys
@@ -38,3 +38,17 @@ def test_garbage_of_an_urgent_process_is_found_by_the_clock_but_not_while_it_loa
 
 def test_another_process_leaves_it_to_the_number_of_objects():
     assert said("web", seconds=0.3) == ["False", "False"]
+
+
+def test_no_collection_walks_over_what_was_imported():
+    script = """
+import gc, os
+os.environ["NEXGENT_ENV"] = "test"
+from trading.engine import interpreter
+before = len(gc.get_objects())
+interpreter.tune("entries")
+print(gc.get_freeze_count() > before * 0.9, len(gc.get_objects()) < before * 0.1)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["True", "True"]
