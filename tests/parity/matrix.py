@@ -1,8 +1,9 @@
-"""Tapes x configurations through the rules and through the engine, compared decision by decision.
+"""Tapes x configurations through the rules and through the engine, compared decision by decision, with each other and
+with the committed fingerprints.
 
 `python -m tests.parity.matrix [--full]` prints each run and, last, one line of figures; exit 1 on any difference.
 Without `--full`: the synthetic tape of seed 7 and the small committed tape. With it: every tape of `../shared/market`
-too.
+too. `--renew` writes what the rules decided as the fingerprints from now on, instead of comparing with them.
 """
 
 import argparse
@@ -12,10 +13,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.parity import fingerprints
 
 PROJECT_DIR = Path(__file__).resolve().parents[2]
 DATA = PROJECT_DIR / "tests" / "data" / "replay"
@@ -52,7 +55,8 @@ class Run:
         }
 
     def __str__(self) -> str:
-        return f"{self.tape.name if self.tape else 'synthetic'} {self.config} {self.profile}"
+        some = f" first {self.limit}" if self.limit else ""
+        return f"{self.tape.name if self.tape else 'synthetic'} {self.config} {self.profile}{some}"
 
 
 SPLITS = Run(None, "splits", "realistic", limit=6_000, liquidity_sol=8, reentry_seconds=10)
@@ -90,17 +94,25 @@ def differences(run: Run, rules: dict[str, Any], engine: dict[str, Any]) -> list
     return lines
 
 
-def compare(runs: Sequence[Run]) -> tuple[list[str], Counter[str]]:
-    """Run both loops; returns the differences and figures."""
+def compare(runs: Sequence[Run], *, is_renewing: bool = False) -> tuple[list[str], Counter[str]]:
+    """Run both loops; returns the differences, from each other and from the fingerprints, and figures."""
     figures: Counter[str] = Counter()
-    problems: list[str] = []
     rules, engine = replay(runs, through="rules"), replay(runs, through="engine")
+    problems = held(runs, rules, is_renewing=is_renewing)
     for run, one, other in zip(runs, rules, engine, strict=True):
         problems += differences(run, one, other)
         figures.update(runs=1, ticks=other["ticks"], decisions=other["decisions"], trades=len(other["trades"]))
         figures["entries"] = max(figures["entries"], other["books"]["entries"])
         print(f"{run}: {other['decisions']} decisions {other['decision_hash'][:16]} {other['seconds']} s", flush=True)
     return problems, figures
+
+
+def held(runs: Sequence[Run], reports: Sequence[dict[str, Any]], *, is_renewing: bool = False) -> list[str]:
+    """Where reports differ from the fingerprints; nowhere when those are made anew from them."""
+    pairs = list(zip(runs, reports, strict=True))
+    if is_renewing:
+        fingerprints.renew(pairs)
+    return fingerprints.drift(pairs, fingerprints.expected())
 
 
 def market_tapes() -> list[Path]:
@@ -119,20 +131,29 @@ def engine_runs(*, is_full: bool) -> list[Run]:
     return runs
 
 
-def rules_runs() -> Iterable[Run]:
-    for tape in market_tapes():
-        for name in configurations():
-            yield Run(tape, name)
+def small_runs() -> list[Run]:
+    """The small committed tape with every configuration."""
+    return [Run(SMALL_TAPE, name) for name in configurations()]
+
+
+def rules_runs() -> list[Run]:
+    """What runs through the rules alone: every market tape, whole, with every configuration, and the small tape."""
+    return small_runs() + [Run(tape, name) for tape in market_tapes() for name in configurations()]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--full", action="store_true")
-    is_full = parser.parse_args().full
+    parser.add_argument("--renew", action="store_true", help="make the fingerprints anew: decisions change on purpose")
+    wanted = parser.parse_args()
+    is_full, is_renewing = wanted.full, wanted.renew
     started = time.monotonic()
-    problems, figures = compare(engine_runs(is_full=is_full))
-    if is_full:
-        for report in replay(list(rules_runs()), through="rules"):
+    problems, figures = compare(engine_runs(is_full=is_full), is_renewing=is_renewing)
+    if is_full or is_renewing:
+        runs = rules_runs() if is_full else small_runs()
+        reports = replay(runs, through="rules")
+        problems += held(runs, reports, is_renewing=is_renewing)
+        for report in reports:
             figures.update(rules_runs=1, rules_ticks=report["ticks"], rules_decisions=report["decisions"])
             if not report["books"]["balanced"]:
                 problems.append(f"{report['tape']} {report['config_version']}: books not balanced")

@@ -1,12 +1,12 @@
-"""The rules loop and the engine decide alike: every decision, every trade, every lamport; the books balance after
-each.
+"""The rules loop and the engine decide alike, and as the committed fingerprints say: every decision, every trade, every
+lamport; the books balance after each.
 """
 
 from collections import Counter
 
 import pytest
 
-from tests.parity import matrix
+from tests.parity import fingerprints, matrix
 
 RULES = {"entry", "stop_loss", "take_profit", "stale_trade", "dca", "tape_end"}
 CLOSE_REASONS = {"stop_loss", "take_profit", "stale_trade", "tape_end"}
@@ -36,6 +36,13 @@ def test_every_rule_and_close_reason_appears_on_the_synthetic_tape():
     assert all(report["books"]["balanced"] for report in reports)
 
 
+def test_each_configuration_decides_on_the_small_tape_as_it_always_did():
+    runs = matrix.small_runs()
+    reports = matrix.replay(runs, through="rules")
+    assert len(reports) == 12
+    assert matrix.held(runs, reports) == []
+
+
 def test_both_loops_agree_on_the_synthetic_and_the_small_tape():
     runs = matrix.engine_runs(is_full=False)
     problems, figures = matrix.compare(runs)
@@ -51,9 +58,27 @@ def test_the_comparison_sees_a_difference():
     assert matrix.differences(run, report, report | {"books": {"balanced": False, "problems": ["x"]}}) != []
 
 
+def test_the_fingerprints_see_a_decision_that_changed_and_a_run_that_nobody_knows():
+    report = {"decision_hash": "a", "decisions": 1, "equity_lamports": 5, "through": "rules"}
+    known = {"tape one": fingerprints.of(report)}
+    assert fingerprints.drift([("tape one", report)], known) == []
+    for key in ("decision_hash", "decisions", "equity_lamports"):
+        assert len(fingerprints.drift([("tape one", report | {key: 2})], known)) == 1
+    assert fingerprints.drift([("tape two", report)], known) == ["tape two: no fingerprint is known"]
+
+
+def test_every_run_has_a_fingerprint_and_every_fingerprint_a_run():
+    names = {str(run) for run in [*matrix.engine_runs(is_full=True), *matrix.rules_runs()]}
+    known = set(fingerprints.expected())
+    if not matrix.market_tapes():  # their runs are known all the same
+        known = {name for name in known if name.startswith(("synthetic", "small_5m"))}
+    assert names == known
+
+
 @pytest.mark.skipif(not matrix.market_tapes(), reason="no market data beside the checkout")
-def test_real_tapes_replay_through_the_rules():
-    tape = matrix.market_tapes()[0]
-    report = matrix.replay([matrix.Run(tape, matrix.PAIR[0])], through="rules")[0]
-    assert report["ticks"] > 20_000
-    assert report["books"]["balanced"] is True
+def test_a_real_tape_replays_through_the_rules_as_it_always_did():
+    runs = [matrix.Run(matrix.market_tapes()[0], matrix.PAIR[0])]
+    reports = matrix.replay(runs, through="rules")
+    assert reports[0]["ticks"] > 20_000
+    assert reports[0]["books"]["balanced"] is True
+    assert matrix.held(runs, reports) == []
