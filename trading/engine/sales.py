@@ -1,4 +1,4 @@
-"""Sales that a person or a signal asks for. They need no fresh price and rest on no rule."""
+"""Sales that a person or a signal asks for. They rest on no rule; a person's need no fresh price."""
 
 from dataclasses import dataclass
 from datetime import datetime
