@@ -258,7 +258,11 @@ class System:
             if not process.killed_here and not process.point:
                 self.surprises.append(f"{process.name} was killed by somebody else")
         else:
-            self.surprises.append(f"{process.name} ended with code {code}")
+            self.surprises.append(f"{process.name} ended with code {code}: {self._last_word(process)}")
+
+    def _last_word(self, process: Process) -> str:
+        lines = (self.folder / f"{process.name}.out").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "without a word"
 
 
 def _free_ports(number: int) -> list[int]:
