@@ -102,6 +102,15 @@ def _quick_passwords() -> Any:
     patch.undo()
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Any:
+    """The test database goes when the thread that stamps filled orders has done so: it would keep a connection."""
+    yield
+    from trading.engine import published
+
+    published.flush()
+
+
 @pytest.fixture(autouse=True)
 def _no_prices_left() -> None:
     """Valkey keeps the newest price of a mint, whatever test it came from: each test begins without any."""

@@ -20,9 +20,11 @@ def beside(step: Callable[[], object]) -> Iterator[None]:
     end = threading.Event()
 
     def run() -> None:
-        while not end.wait(PAUSE_SECONDS):
-            step()
-        connection.close()
+        try:
+            while not end.wait(PAUSE_SECONDS):
+                step()
+        finally:
+            connection.close()
 
     thread = threading.Thread(target=run)
     thread.start()

@@ -26,6 +26,7 @@ class _Stamper:
         self._waiting: list[UUID] = []
         self._wake = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._is_busy = False
 
     def add(self, order_ids: Sequence[UUID]) -> None:
         with self._wake:
@@ -34,13 +35,18 @@ class _Stamper:
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="published", daemon=True)
                 self._thread.start()
-            self._wake.notify()
+            self._wake.notify_all()
+
+    def flush(self, timeout: float) -> bool:
+        with self._wake:
+            return self._wake.wait_for(lambda: not self._waiting and not self._is_busy, timeout)
 
     def _run(self) -> None:
         while True:
             with self._wake:
                 self._wake.wait_for(lambda: bool(self._waiting))
                 order_ids, self._waiting = self._waiting, []
+                self._is_busy = True
             bell.flush(PAUSE_SECONDS)
             at = clock.now().isoformat()
             try:
@@ -50,10 +56,20 @@ class _Stamper:
                 log.warning("published not stamped: %s", json.dumps(str(problem)))
             finally:
                 connection.close()
+                with self._wake:
+                    self._is_busy = False
+                    self._wake.notify_all()
             threading.Event().wait(PAUSE_SECONDS)
 
 
 _stamper = _Stamper()
+
+
+def flush(timeout: float = 5.0) -> bool:
+    """Wait until everything committed so far is stamped and the thread gave its connection back; False when that took
+    longer than `timeout` seconds.
+    """
+    return _stamper.flush(timeout)
 
 
 def after_commit(order_ids: Sequence[UUID]) -> None:
