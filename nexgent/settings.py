@@ -24,8 +24,8 @@ _servers = EmbeddedServers(DATA_DIR)
 DATABASE_URL = ENV.database_url.get_secret_value() or _servers.database_url
 REDIS_URL = ENV.redis_url.get_secret_value() or _servers.redis_url
 
-# Connections per process, those that hold a lock of the session included. Threads take theirs from psycopg's pool;
-# CONN_MAX_AGE beside it would leak under ASGI, CELERY_DB_REUSE_MAX would starve it.
+# Connections of a process's pool, from which its threads take theirs; the session that holds a lock (exits, prices,
+# beat) is one more. CONN_MAX_AGE beside it would leak under ASGI, CELERY_DB_REUSE_MAX would starve it.
 POOL_SIZE = {"web": 8, "exits": 8 + 1, "entries": 8 + 1, "prices": 4 + 2, "default": 4, "beat": 2}
 STATEMENT_TIMEOUT_S = 30
 LOCK_TIMEOUT_S = 2

