@@ -59,7 +59,7 @@ PINNED_EVERY, PINNED = 21, Decimal(-30)
 """One of so many positions has its stop pinned by a person."""
 AGES: tuple[tuple[timedelta, Decimal], ...] = (
     (timedelta(minutes=5), Decimal(0)),
-    (timedelta(hours=2), Decimal(-8)),
+    (timedelta(hours=2), Decimal(-5)),
     (timedelta(minutes=5), Decimal(0)),
     (timedelta(hours=2), Decimal(15)),
     (timedelta(minutes=5), Decimal(0)),
