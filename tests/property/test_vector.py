@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.property.strategies import START, moments, percents, policies, positions, prices
+from tests.property.strategies import START, moments, percents, policies, positions, prices, stops
 from trading.rules import vector
 from trading.rules.apply import apply
 from trading.rules.decide import decide, watch
@@ -36,6 +36,18 @@ def watched(draw: st.DrawFn) -> Policy:
     policy = draw(policies())
     pinned = StopPolicy(True, StopMode.CUSTOM, draw(percents(-99, 60)))
     return replace(policy, stop=pinned) if draw(st.booleans()) else policy
+
+
+@st.composite
+def leveled(draw: st.DrawFn) -> Policy:
+    """Nothing but a custom stop of several levels, so that prices meet little else."""
+    policy, own = draw(policies()), draw(stops(enabled=st.just(True)))
+    return replace(
+        policy,
+        stop=replace(own, mode=StopMode.CUSTOM),
+        ladder=replace(policy.ladder, enabled=False, levels=policy.ladder.levels[:1]),
+        dca=replace(policy.dca, enabled=False, levels=policy.dca.levels[:1]),
+    )
 
 
 def seconds_at(after: timedelta) -> float:
@@ -111,7 +123,7 @@ def test_no_trigger_is_missed_when_only_floats_advance(data: st.DataObject, poli
         position = decision.position
 
 
-@given(data=st.data(), policy=watched())
+@given(data=st.data(), policy=st.one_of(watched(), leveled()))
 def test_a_row_filled_anew_only_when_asked_knows_the_exact_state_at_each_tick(
     data: st.DataObject, policy: Policy
 ) -> None:
