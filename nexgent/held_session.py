@@ -10,8 +10,9 @@ from typing import Any
 import psycopg
 from django.db import connection
 
-SILENCE_SECONDS = 2.0
-"""A holder says something at least twice as often; after so long without a word its session and its locks are gone."""
+SILENCE_SECONDS = 3.0
+"""After so long without a word of its holder a session and its locks are gone. A holder speaks several times as often:
+on a machine that is overloaded a word may be late."""
 PEER = {
     "keepalives": 1,
     "keepalives_idle": 1,

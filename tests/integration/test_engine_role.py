@@ -10,6 +10,7 @@ from django.db import connection
 from nexgent import clock
 from nexgent.held_session import PEER, open_session
 from nexgent.runtime.beat import SingleScheduler
+from prices import services as prices
 from prices.records import PriceTick
 from tests.fakes.loopback import until
 from tests.trader import Trader
@@ -38,7 +39,7 @@ def test_a_session_that_is_silent_for_too_long_ends_with_its_locks():
 
 
 def test_a_word_to_a_server_that_cannot_be_reached_fails_as_soon_as_it_ends_the_session():
-    assert PEER["tcp_user_timeout"] == 2000
+    assert PEER["tcp_user_timeout"] == 3000
     assert PEER["keepalives_idle"] + PEER["keepalives_interval"] * PEER["keepalives_count"] <= 3
 
 
@@ -65,12 +66,38 @@ def test_a_role_whose_session_was_ended_steps_down_within_a_second_and_is_taken_
 
 
 @pytest.mark.django_db(transaction=True)
+def test_feeds_that_take_long_to_start_cost_no_role(settings, monkeypatch):
+    settings.PRICE_FEEDS = ()
+    monkeypatch.setattr("trading.engine.role.SILENCE_SECONDS", 0.4)
+    monkeypatch.setattr("trading.engine.role.TRY_SECONDS", 0.05)
+    begun, start = [], prices.start_feeds
+
+    def slow():
+        begun.append(time.monotonic())
+        time.sleep(1.2)
+        return start()
+
+    monkeypatch.setattr("trading.engine.role.prices.start_feeds", slow)
+    role = Role(is_standby=False)
+    role.start()
+    try:
+        assert until(lambda: bool(begun) and role.engine is not None)
+        engine = role.engine
+        assert until(lambda: prices._station is not None)
+        assert role.engine is engine
+    finally:
+        role.stop()
+    assert len(begun) == 1
+    assert prices._station is None
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_engine_that_may_have_lost_its_role_decides_nothing_until_it_knows(tape):
     trader = Trader.with_position(tape)
     engine = HeldEngine()
     engine.step()
 
-    engine.held_since(time.monotonic() - 2.0)
+    engine.held_since(time.monotonic() - 3.0)
     engine.offer([PriceTick(trader.mint, Decimal("0.0001"), clock.now(), "test")])
     assert engine.step() == 0
     assert Order.objects.filter(side=Side.SELL).count() == 0

@@ -5,9 +5,9 @@ the prices processes are dead, and it feeds itself. Whoever gets the lock loads 
 consumes from the queue `prices`. There is no fencing token: peaks move by GREATEST within a generation, latest prices
 by time, and exit orders are unique, so two engines for a moment waste requests, never money.
 
-The session ends by itself when its holder is silent for two seconds, so that a frozen process or a machine that is cut
-off hands over like a killed one. A process that wakes after that finds out with its next word, half a second later at
-most; until then it decides nothing, because its own last word is too old.
+The session ends by itself when its holder is silent for three seconds, so that a frozen process or a machine that is
+cut off hands over like a killed one. A process that wakes after that finds out with its next word, half a second later
+at most; until then it decides nothing, because its own last word is too old.
 """
 
 import logging
@@ -30,8 +30,9 @@ LOCK_KEY = 0x6E657867  # "nexg"
 TRY_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0
 """How long an exits process waits for a prices process before it takes the role over."""
-QUEUE_SECONDS = 5.0
-"""How long until a broker that did not take the wish to answer the prices' queue is asked again; timers do without."""
+AGAIN_SECONDS = 1.0
+"""How long until feeds that did not start, or a broker that did not take the wish to answer the prices' queue, are
+asked again."""
 UNSURE_SECONDS = 0.05
 """How long an engine that may have lost its role waits before it looks again; what came in stays where it is."""
 
@@ -39,7 +40,7 @@ UNSURE_SECONDS = 0.05
 class HeldEngine(Engine):
     """An engine that decides only while nobody else can hold its role.
 
-    PostgreSQL keeps the lock for two seconds from each word of the holder. A process that was frozen for longer wakes
+    PostgreSQL keeps the lock for three seconds from each word of the holder. A process that was frozen for longer wakes
     with the prices of before: others may have raised stops on newer ones meanwhile.
     """
 
@@ -67,6 +68,7 @@ class Role:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-role", daemon=True)
         self._free_since: float | None = None
+        self._supplying = threading.Lock()
         self.engine: Engine | None = None
         """The active engine, while this process holds the role."""
         self._left: Book | None = None
@@ -128,24 +130,28 @@ class Role:
         try:
             engine.start()
             self.engine = engine
-            _say(own, engine)
-            prices.start_feeds()
-            _say(own, engine)
-            threading.Thread(target=self._join_queue, args=(engine,), name="engine-role-queue", daemon=True).start()
+            threading.Thread(target=self._supply, args=(engine,), name="engine-role-supply", daemon=True).start()
             while not self._stop.wait(TRY_SECONDS):
                 _say(own, engine)
         finally:
             self.engine = None
             engine.stop()  # first, so that it decides nothing more: feeds end with their calls
-            prices.stop_feeds()
+            with self._supplying:
+                prices.stop_feeds()
 
-    def _join_queue(self, engine: Engine) -> None:
-        """Have the worker answer the queue `prices` too; beside the role, which waits for no broker."""
-        while self._on_active is not None and self.engine is engine:
-            with turn("the queue of the prices is not answered here"):
-                self._on_active()
+    def _supply(self, engine: Engine) -> None:
+        """Start the feeds and have the worker answer the queue `prices` too. Beside the role: it must say its word in
+        time, and waits for no database, provider or broker.
+        """
+        while self.engine is engine:
+            with turn("the active engine is not supplied"):
+                with self._supplying:
+                    if self.engine is engine:
+                        prices.start_feeds()
+                if self._on_active is not None:
+                    self._on_active()
                 return
-            self._stop.wait(QUEUE_SECONDS)
+            self._stop.wait(AGAIN_SECONDS)
 
 
 def _say(own: psycopg.Connection, engine: HeldEngine) -> None:
