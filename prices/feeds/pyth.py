@@ -109,11 +109,16 @@ class PythStream:
     def _run(self) -> None:
         pause = RECONNECT_SECONDS
         while not self._stop.is_set():
-            came = self._stream()
-            pause = RECONNECT_SECONDS if came else min(pause * 2, RECONNECT_SECONDS_MAX)
-            if self.problem.startswith("refused"):
-                pause = REFUSED_SECONDS  # no key, or a wrong one: the SOL price of the price feed serves
-            self._poll_for(pause)
+            try:
+                came = self._stream()
+                pause = RECONNECT_SECONDS if came else min(pause * 2, RECONNECT_SECONDS_MAX)
+                if self.problem.startswith("refused"):
+                    pause = REFUSED_SECONDS  # no key, or a wrong one: the SOL price of the price feed serves
+                self._poll_for(pause)
+            except Exception:
+                if not self._stop.is_set():  # else the client was closed in the midst of a poll
+                    log.exception("pyth: a round failed; it goes on")
+                    self._stop.wait(RECONNECT_SECONDS)
 
     def _poll_for(self, seconds: float) -> None:
         """While there is no stream: poll, until it is time to try the stream again."""

@@ -15,6 +15,7 @@ CASES = (
     "tests/integration/test_races_independence.py",
     "tests/integration/test_races_feed.py",
     "tests/integration/test_races_processes.py",
+    "tests/integration/test_takeover.py",
     "tests/outages",
     "tests/integration/test_prices_doubt.py",
     "tests/integration/test_prices_budget.py",

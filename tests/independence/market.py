@@ -21,6 +21,8 @@ from wallets import services as wallets
 from wallets.models import Wallet
 
 SOL_USD = 150
+FAST = {"JUPITER_RATE": "600"}
+"""For processes that poll at the pace of a paid key."""
 CONFIG: dict[str, Any] = {
     "stopLoss": {"defaultPercentage": -20},
     "takeProfit": {

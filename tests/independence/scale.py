@@ -30,6 +30,8 @@ class Scale:
     """The same with entry signals waiting, where only the beginning has a goal."""
     beside_max: float = 8.0
     """How much later than alone the others may be beside a call that hangs."""
+    takeover_max: float = 10.0
+    """From the end of an engine until another one watches, or books a stop that becomes due with it."""
     valkey_booked_max: float = 5.0
     cause_max: float = 2.5
     """Until readiness names a missing PostgreSQL."""
@@ -47,6 +49,7 @@ FULL = Scale(
     begun_max=0.3,
     booked_max=1.0,
     beside_max=0.1,
+    takeover_max=5.0,
     cause_max=2.0,
 )
 SCALE = FULL if os.environ.get("INDEPENDENCE") == "full" else Scale()

@@ -53,6 +53,27 @@ def test_a_stream_that_ends_is_polled_and_opened_again(server: FakePyth, monkeyp
     assert len(ticks) >= 2
 
 
+def test_a_round_that_fails_for_whatever_reason_ends_no_stream(
+    server: FakePyth, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(pyth, "RECONNECT_SECONDS", 0.05)
+    ticks: list[PriceTick] = []
+    source = stream(server, ticks)
+
+    def fails_once(tick: PriceTick) -> None:
+        if "went wrong" not in caplog.text:
+            raise LookupError("went wrong")
+        ticks.append(tick)
+
+    source.on_tick = fails_once
+    source.start()
+    try:
+        assert until(lambda: bool(ticks))
+    finally:
+        source.stop()
+    assert "pyth: a round failed" in caplog.text
+
+
 def test_the_key_is_sent() -> None:
     with FakePyth(key="secret") as server:
         ticks: list[PriceTick] = []

@@ -6,31 +6,20 @@ that lies or is silent: `test_races_feed.py`.
 
 import signal
 import time
-from decimal import Decimal
 
 import pytest
 from django.db import connection
 
 from nexgent import clock
-from tests.fakes.jupiter import FakeJupiter
-from tests.fakes.loopback import Raw
-from tests.independence.market import Market, held, outside
-from tests.independence.processes import workers
+from tests.independence.market import FAST, Market, held, outside
+from tests.independence.processes import until, workers
 from tests.independence.scale import SCALE, Figure, misses, note
-from tests.integration.test_takeover import SOL_USD, bought, until, worker
 from tests.servers import own_valkey
-from tests.trader import new_mint
 from trading.books import check
 from trading.engine import recovery
 from trading.models import EngineState, Order, Position, Side
 
-TAKEOVER_SECONDS = 5.0
-
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def quote(sol):
-    return Raw(format(Decimal(sol) * SOL_USD, "f"))
 
 
 def owner():
@@ -67,20 +56,21 @@ def taken_over(before):
 
 
 def test_a_second_prices_process_takes_over_from_a_frozen_one_and_the_woken_one_from_a_killed_one():
-    mints = [new_mint(), new_mint()]
-    with FakeJupiter(sol_usd=SOL_USD) as market:
-        market.prices.update(dict.fromkeys(mints, quote("0.001")))
-        positions = [bought(mint) for mint in mints]
-        with worker("prices", market) as first:
+    with Market() as market:
+        positions = [held(), held()]
+        for position in positions:
+            market.set(position.token_id, "0.001")
+        more = outside(market) | FAST
+        with workers("prices", more=more) as (first,):
             watching()
             frozen = owner()
-            with worker("prices", market) as second, worker("exits", market):
+            with workers("prices", "exits", more=more) as (second, _):
                 until(a_second_stands_by, seconds=40)
                 time.sleep(1)
                 assert owner() == frozen
                 first.send_signal(signal.SIGSTOP)
                 after_freeze = taken_over(frozen)
-                market.prices[mints[0]] = quote("0.00078")
+                market.set(positions[0].token_id, "0.00078")
                 until(is_closed(positions[0]), seconds=20)
                 killed = owner()
                 first.send_signal(signal.SIGCONT)
@@ -90,9 +80,12 @@ def test_a_second_prices_process_takes_over_from_a_frozen_one_and_the_woken_one_
                 second.send_signal(signal.SIGKILL)
                 second.wait()
                 after_kill = taken_over(killed)
-                market.prices[mints[1]] = quote("0.00078")
+                market.set(positions[1].token_id, "0.00078")
                 until(is_closed(positions[1]), seconds=20)
-    figures = [Figure("after a freeze", after_freeze, TAKEOVER_SECONDS), Figure("kill", after_kill, TAKEOVER_SECONDS)]
+    figures = [
+        Figure("after a freeze", after_freeze, SCALE.takeover_max),
+        Figure("kill", after_kill, SCALE.takeover_max),
+    ]
     note("two engines, until the second watches", *figures, words=f"the woken one stands by after {woken:.2f} s")
     assert misses(figures) == []
     assert Order.objects.filter(side=Side.SELL).count() == 2
