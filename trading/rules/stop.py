@@ -46,7 +46,7 @@ class StopResult:
     peak: Decimal
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=1024)  # a peak is asked about at every tick below it; those of the past only fill memory
 def _exponential(peak_gain: Decimal) -> Decimal:
     context = _SMOOTH
     x = context.subtract(peak_gain, ARM_GAIN)
