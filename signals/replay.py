@@ -21,6 +21,7 @@ from nexgent.accounts.models import User, Workspace
 from nexgent.clock import TapeClock
 from nexgent.errors import NexgentError
 from nexgent.events import bell
+from nexgent.held_session import open_session
 from nexgent.ids import uuid7
 from prices import services as prices
 from prices.mints import mint_of
@@ -52,7 +53,7 @@ class Stuck(NexgentError):
 @contextmanager
 def workers() -> Iterator[None]:
     """Real worker processes for the two sides, and the engine role held here, so that none of them takes it."""
-    own: psycopg.Connection = role.own_connection()
+    own: psycopg.Connection = open_session()
     own.execute("SELECT pg_advisory_lock(%s)", [role.LOCK_KEY])
     command = [
         sys.executable,

@@ -1,8 +1,9 @@
 """Beat of which any number may run and one is active.
 
 The active one holds an advisory lock of a database session of its own; the lock goes with the session, and the session
-with its holder: killed, or silent for longer than a round ever takes because it is frozen or cut off. So it hands over
-by itself. A standby looks each second.
+with its holder: killed, or silent for three times the longest pause between two rounds because it is frozen or cut off.
+So it hands over by itself. A standby looks each second. A round that waits for a broker which hangs may lose the place,
+and takes it again when nobody else did.
 """
 
 import logging
@@ -16,16 +17,13 @@ from django.conf import settings
 from django_celery_beat.models import IntervalSchedule
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
-from nexgent.held_session import open_session
+from nexgent.held_session import SILENCE_SECONDS, open_session
 from nexgent.runtime import presence
 
 logger = logging.getLogger(__name__)
 
 LOCK = 0x6E65_7867_656E_7402
 STANDBY_SECONDS = 1.0
-SILENCE_SECONDS = 3.0
-"""Three times the longest pause between two rounds (`CELERY_BEAT_MAX_LOOP_INTERVAL`); a round that waits for a broker
-which hangs may lose the place, and takes it again when nobody else did."""
 
 
 class Entry(ModelEntry):

@@ -39,7 +39,7 @@ def _leak(seconds: float) -> None:
     from django.conf import settings
 
     from nexgent.celery import app
-    from trading.engine.role import own_connection
+    from nexgent.held_session import open_session
 
     kept: list[object] = []
     begun, left, sent = time.monotonic(), 0, 0
@@ -53,7 +53,7 @@ def _leak(seconds: float) -> None:
         while left < LEFT_OPEN * share:
             subscription = redis.Redis.from_url(settings.REDIS_URL).pubsub()
             subscription.subscribe("nobody")
-            kept += [own_connection(), subscription]
+            kept += [open_session(), subscription]
             left += 1
         time.sleep(1)
 

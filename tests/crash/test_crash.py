@@ -1,35 +1,21 @@
 """A small seeded part of the crash proof, and two of its negative controls, with processes and servers of their own."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-from tests.crash.system import ROOT
+from tests.crash import at_once
 
 LAST = re.compile(r"lost=(\d+) doubled=(\d+) non_terminal=(\d+) unwatched=(\d+) points=(\d+)")
 SECONDS_MAX = 300
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("DATABASE_URL", "REDIS_URL"))}
-    command = [sys.executable, "-m", "tests.crash", "--quick", *words]
-    return subprocess.Popen(command, cwd=ROOT, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 @pytest.fixture(scope="module")
 def runs():
-    """All runs at once: half of each is waiting."""
     control = ("--n", "4", "--seed", "12", "--control")
-    started = [start("--n", "6", "--seed", "11"), start(*control, "intent"), start(*control, "submitted")]
-    try:
-        said = [one.communicate(timeout=SECONDS_MAX)[0] for one in started]
-    finally:
-        for one in started:
-            one.kill()
-    return [(one.returncode, text, LAST.findall(text)) for one, text in zip(started, said, strict=True)]
+    words = ("--n", "6", "--seed", "11"), (*control, "intent"), (*control, "submitted")
+    done = at_once.run("tests.crash", *words, seconds=SECONDS_MAX)
+    return [(code, said, LAST.findall(said)) for code, said in done]
 
 
 def test_killed_at_named_points_nothing_is_lost_doubled_unfinished_or_unwatched(runs):

@@ -1,35 +1,21 @@
 """A small seeded part of the races on a real fleet, and its negative control, both at once."""
 
-import os
 import re
-import subprocess
-import sys
 
 import pytest
 
-from tests.crash.system import ROOT
+from tests.crash import at_once
 
 LAST = re.compile(r"races: rounds=(\d+) signals=\d+ buys=\d+ (.*) takeover_s_max=([\d.]+)$", re.MULTILINE)
 CONTROL_ROUNDS = 3
 SECONDS_MAX = 300
 
 
-def start(*words: str) -> subprocess.Popen[str]:
-    clean = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
-    command = [sys.executable, "-m", "tests.races", "--quick", *words]
-    return subprocess.Popen(command, cwd=ROOT, env=clean, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
 @pytest.fixture(scope="module")
 def runs():
-    """Both runs at once: much of each is waiting."""
-    started = [start("--n", "1", "--seed", "11"), start("--n", str(CONTROL_ROUNDS), "--seed", "12", "--control")]
-    try:
-        said = [one.communicate(timeout=SECONDS_MAX)[0] for one in started]
-    finally:
-        for one in started:
-            one.kill()
-    return [(one.returncode, text, LAST.findall(text)) for one, text in zip(started, said, strict=True)]
+    words = ("--n", "1", "--seed", "11"), ("--n", str(CONTROL_ROUNDS), "--seed", "12", "--control")
+    done = at_once.run("tests.races", *words, seconds=SECONDS_MAX)
+    return [(code, said, LAST.findall(said)) for code, said in done]
 
 
 def figures_of(text):

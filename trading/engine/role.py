@@ -159,8 +159,3 @@ def _say(own: psycopg.Connection, engine: HeldEngine) -> None:
     asked_at = time.monotonic()
     own.execute("SELECT 1")
     engine.held_since(asked_at)
-
-
-def own_connection() -> psycopg.Connection:
-    """A session that may be silent for as long as it likes; for who holds the role without being an engine."""
-    return open_session()
