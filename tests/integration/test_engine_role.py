@@ -65,6 +65,54 @@ def test_a_role_whose_session_was_ended_steps_down_within_a_second_and_is_taken_
         role.stop()
 
 
+@pytest.fixture
+def stand_in(settings, monkeypatch):
+    """The role of an exits process that took it over, quick of patience; what it was told, in order."""
+    settings.PRICE_FEEDS = ()
+    monkeypatch.setattr("trading.engine.role.TRY_SECONDS", 0.05)
+    monkeypatch.setattr("trading.engine.role.PATIENCE_SECONDS", 0.1)
+    told = []
+    role = Role(is_standby=True, on_active=lambda: told.append("active"), on_passive=lambda: told.append("passive"))
+    role.start()
+    assert until(lambda: told == ["active"])
+    yield role, told
+    role.stop()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_role_that_was_taken_over_is_given_back_to_a_prices_process_that_waits(stand_in, monkeypatch):
+    monkeypatch.setattr("trading.engine.role.GIVE_BACK_SECONDS", 0.3)
+    role, told = stand_in
+    owner = Role(is_standby=False)
+    begun = time.monotonic()
+    owner.start()
+    try:
+        assert until(lambda: owner.engine is not None)
+        assert time.monotonic() - begun >= 0.3
+        assert role.engine is None
+        assert until(lambda: told == ["active", "passive"])
+
+        time.sleep(0.5)  # the one that gave it back is patient again, though it once saw nobody
+        assert (owner.engine is not None, role.engine) == (True, None)
+    finally:
+        owner.stop()
+    assert until(lambda: told == ["active", "passive", "active"])
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("waits_standing_by", "give_back_s"), [(True, 0.0), (False, 30.0)])
+def test_a_role_is_not_given_back_to_another_exits_process_nor_at_once(
+    stand_in, monkeypatch, waits_standing_by, give_back_s
+):
+    monkeypatch.setattr("trading.engine.role.GIVE_BACK_SECONDS", give_back_s)
+    role, told = stand_in
+    other = Role(is_standby=waits_standing_by)
+    other.start()
+    time.sleep(0.7)
+    other.stop()
+    assert (role.engine is not None, told) == (True, ["active"])
+
+
 @pytest.mark.django_db(transaction=True)
 def test_feeds_that_take_long_to_start_cost_no_role(settings, monkeypatch):
     settings.PRICE_FEEDS = ()

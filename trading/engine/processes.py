@@ -35,7 +35,11 @@ def _start(sender: Any = None, **_: Any) -> None:
     if kind in ("prices", "exits"):
         from trading.engine.role import Role  # NumPy comes with it: only where it is needed
 
-        _role = Role(is_standby=kind == "exits", on_active=lambda: _consume_prices(sender))
+        _role = Role(
+            is_standby=kind == "exits",
+            on_active=lambda: _consume_prices(sender),
+            on_passive=lambda: _leave_prices(sender),
+        )
         _role.start()
 
 
@@ -43,6 +47,12 @@ def _consume_prices(consumer: Any) -> None:
     """An exits process that took the role over answers the prices queue too."""
     if settings.PROCESS != "prices" and consumer is not None:
         consumer.app.control.add_consumer("prices", destination=[consumer.hostname])
+
+
+def _leave_prices(consumer: Any) -> None:
+    """Without the role it leaves that queue to the process that has it: a check that a standby takes checks nothing."""
+    if settings.PROCESS != "prices" and consumer is not None:
+        consumer.app.control.cancel_consumer("prices", destination=[consumer.hostname])
 
 
 def _stop(**_: Any) -> None:

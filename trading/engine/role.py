@@ -1,7 +1,8 @@
 """The engine role: one active engine, by a session advisory lock on a connection of its own; the others stand by.
 
-A prices process tries each second. An exits process tries only when nobody has held the lock for three seconds: then
-the prices processes are dead, and it feeds itself. Whoever gets the lock loads the book, starts the feeds and
+A prices process tries twice a second. An exits process tries only when nobody has held the lock for two seconds: then
+the prices processes are dead, and it feeds itself. It gives the role back when one of them has waited for ten, because
+orders and the price pass share its interpreter. Whoever gets the lock loads the book, starts the feeds and
 consumes from the queue `prices`. There is no fencing token: peaks move by GREATEST within a generation, latest prices
 by time, and exit orders are unique, so two engines for a moment waste requests, never money.
 
@@ -27,9 +28,15 @@ from trading.engine.watch import Engine
 
 log = logging.getLogger(__name__)
 LOCK_KEY = 0x6E657867  # "nexg"
+WAITING_KEY = LOCK_KEY + 1
+"""Shared by all prices processes that wait for the role, so that an exits process sees them."""
 TRY_SECONDS = 0.5
 PATIENCE_SECONDS = 2.0
 """How long an exits process waits for a prices process before it takes the role over."""
+GIVE_BACK_SECONDS = 10.0
+"""How long a prices process has waited when an exits process gives the role back: one that dies again and again is not
+believed at once, and nobody watches for half a second at each change.
+"""
 AGAIN_SECONDS = 1.0
 """How long until feeds that did not start, or a broker that did not take the wish to answer the prices' queue, are
 asked again."""
@@ -62,12 +69,20 @@ class HeldEngine(Engine):
 class Role:
     """Holds or waits for the engine role until stopped."""
 
-    def __init__(self, *, is_standby: bool, on_active: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        is_standby: bool,
+        on_active: Callable[[], None] = lambda: None,
+        on_passive: Callable[[], None] = lambda: None,
+    ) -> None:
         self._is_standby = is_standby
         self._on_active = on_active
+        self._on_passive = on_passive
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="engine-role", daemon=True)
         self._free_since: float | None = None
+        self._waiting_since: float | None = None
         self._supplying = threading.Lock()
         self.engine: Engine | None = None
         """The active engine, while this process holds the role."""
@@ -97,11 +112,16 @@ class Role:
             self._left = None
 
     def _wait_and_hold(self, own: psycopg.Connection) -> None:
+        if not self._is_standby:
+            own.execute("SELECT pg_advisory_lock_shared(%s)", [WAITING_KEY])
         while not self._stop.is_set() and not self._take(own):
             self._stop.wait(TRY_SECONDS)
         if self._stop.is_set():
             return
+        if not self._is_standby:
+            own.execute("SELECT pg_advisory_unlock_shared(%s)", [WAITING_KEY])
         log.info("engine role taken")
+        self._free_since = self._waiting_since = None
         self._be_active(own)
 
     def _take(self, own: psycopg.Connection) -> bool:
@@ -112,16 +132,13 @@ class Role:
 
     def _nobody_holds(self, own: psycopg.Connection) -> bool:
         """Whether the lock has been free for as long as a prices process would need to take it."""
-        held = own.execute(
-            "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s"
-            " AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
-            [LOCK_KEY],
-        ).fetchone()
-        if held:
-            self._free_since = None
-            return False
-        self._free_since = self._free_since or time.monotonic()
-        return time.monotonic() - self._free_since >= PATIENCE_SECONDS
+        self._free_since = _since(self._free_since, is_so=not _is_held(own, LOCK_KEY))
+        return _is_over(PATIENCE_SECONDS, self._free_since)
+
+    def _is_wanted_back(self, own: psycopg.Connection) -> bool:
+        """Whether a prices process has waited long enough for a role that an exits process holds."""
+        self._waiting_since = _since(self._waiting_since, is_so=self._is_standby and _is_held(own, WAITING_KEY))
+        return _is_over(GIVE_BACK_SECONDS, self._waiting_since)
 
     def _be_active(self, own: psycopg.Connection) -> None:
         engine = HeldEngine()
@@ -133,11 +150,16 @@ class Role:
             threading.Thread(target=self._supply, args=(engine,), name="engine-role-supply", daemon=True).start()
             while not self._stop.wait(TRY_SECONDS):
                 _say(own, engine)
+                if self._is_wanted_back(own):
+                    log.info("engine role given back")
+                    break
         finally:
             self.engine = None
             engine.stop()  # first, so that it decides nothing more: feeds end with their calls
-            with self._supplying:
+            own.close()  # from here on another may have the role
+            with self._supplying, turn("the worker keeps the prices' queue"):
                 prices.stop_feeds()
+                self._on_passive()
 
     def _supply(self, engine: Engine) -> None:
         """Start the feeds and have the worker answer the queue `prices` too. Beside the role: it must say its word in
@@ -148,8 +170,7 @@ class Role:
                 with self._supplying:
                     if self.engine is engine:
                         prices.start_feeds()
-                if self._on_active is not None:
-                    self._on_active()
+                        self._on_active()
                 return
             self._stop.wait(AGAIN_SECONDS)
 
@@ -159,3 +180,22 @@ def _say(own: psycopg.Connection, engine: HeldEngine) -> None:
     asked_at = time.monotonic()
     own.execute("SELECT 1")
     engine.held_since(asked_at)
+
+
+def _is_held(own: psycopg.Connection, key: int) -> bool:
+    """Whether any session of this database holds the advisory lock, alone or shared."""
+    held = own.execute(
+        "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted AND classid = 0 AND objid = %s"
+        " AND objsubid = 1 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        [key],
+    )
+    return held.fetchone() is not None
+
+
+def _since(before: float | None, *, is_so: bool) -> float | None:
+    """Since when (`time.monotonic`) something has been so without a break; None while it is not."""
+    return (before or time.monotonic()) if is_so else None
+
+
+def _is_over(seconds: float, since: float | None) -> bool:
+    return since is not None and time.monotonic() - since >= seconds
