@@ -104,6 +104,24 @@ def test_a_configuration_saved_later_does_not_change_an_open_position(tape):
     assert trader.orders(side=Side.SELL)[0].config_id == trader.agent.config_id
 
 
+def custom_stop(*levels):
+    levels = [{"change": change, "stopLoss": stop} for change, stop in levels]
+    return {"stopLoss": {"mode": "custom", "trailingLevels": levels}, "takeProfit": {"enabled": False}}
+
+
+def test_a_custom_stop_holds_what_the_peak_before_it_asks_for_when_a_later_level_asks_for_less(tape):
+    trader = Trader.with_position(tape, config=custom_stop((300, 100)))
+    trader.price("0.0016")
+    trader.configure(custom_stop((100, 10), (50, 30)))
+    trader.agent.refresh_from_db()
+    trading.apply_to_open_positions(agent_id=trader.agent.id, config_id=trader.agent.config_id)
+    trader.settle()
+    trader.wait(1)
+    trader.price("0.0022")
+    trader.engine.book.save_watermarks(at=clock.now())
+    assert (trader.position.watermark.peak, trader.position.watermark.stop_percent) == (Decimal("0.0022"), 30)
+
+
 def test_the_number_of_positions_is_limited(tape):
     trader = Trader(tape, config={"limits": {"maxOpenPositions": 1}})
     trader.price("0.001")

@@ -31,7 +31,7 @@ from trading.engine.points import reach
 from trading.models import Order, Position, Purpose, Side
 from trading.rules import vector
 from trading.rules.decide import watch
-from trading.rules.policy import Policy
+from trading.rules.policy import Policy, StopMode
 from trading.rules.position import PositionState, Tick
 
 _VERSIONS = """
@@ -169,6 +169,8 @@ class Book:
             ordinals[Purpose(order.purpose)] += 1
         entries_on, exits_on = positions.switches(position)
         policy = positions.policy_of(position)
+        if policy.stop.mode is StopMode.CUSTOM:  # a later peak may ask for less than this one does
+            state = watch(state, state.peak, policy)
         row = Row(
             index=known.index if known is not None else self._slots.take(),
             position=position,
