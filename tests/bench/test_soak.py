@@ -1,4 +1,4 @@
-"""The soak for a few seconds with real processes: books balanced at each look, queues bounded."""
+"""The soak for a minute with real processes: books balanced at each look, queues bounded."""
 
 import os
 import re
@@ -23,7 +23,7 @@ def start(*words):
 @pytest.fixture(scope="module")
 def runs():
     """Both runs at once, each on servers of its own: half of each is waiting."""
-    started = [start("--seconds", "20"), start("--seconds", "12", "--control", "--seed", "2")]
+    started = [start("--seconds", "60"), start("--seconds", "12", "--control", "--seed", "2")]
     try:
         said = [one.communicate(timeout=SECONDS_MAX) for one in started]
     finally:
