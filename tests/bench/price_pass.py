@@ -53,11 +53,13 @@ def _passes(
         time.sleep(pause_seconds)
         with clocked(samples, busy):
             now = clock.now()
+            book.precedence.take()
             moved = book.take_prices(batch)
             for row in book.propose(set(moved), now=now):
                 intent = exits._intent(book, row, now)
                 if isinstance(intent, Intent):
                     book.mark_ordered(intent.position.id, is_sell=isinstance(intent.command, Sell))
+            book.precedence.give_back()
     return samples
 
 

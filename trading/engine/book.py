@@ -28,6 +28,7 @@ from trading.engine import positions
 from trading.engine.columns import Slots, TickColumns, blocks, seconds
 from trading.engine.orders import OrderFacts
 from trading.engine.points import reach
+from trading.engine.threads import Precedence
 from trading.models import Order, Position, Purpose, Side
 from trading.rules import vector
 from trading.rules.decide import watch
@@ -50,6 +51,8 @@ SAVE_CHUNK = 500
 SAVE_STEP = 25
 """Watermarks between two looks whether a pass wants the interpreter."""
 VERSIONS_PART = 500
+WAIT_SECONDS_MAX = 0.25
+"""So long a saving of peaks, or a check of the book, waits for passes in all."""
 SHARED_FROM = 100
 
 
@@ -82,6 +85,8 @@ class Book:
         self._market = TickColumns()
         self._by_id: dict[UUID, Row] = {}
         self._lock = threading.Lock()
+        self.precedence = Precedence()
+        """Of the thread that passes: savings and checks come second."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -109,6 +114,7 @@ class Book:
         """
         seen: set[UUID] = set()
         different: set[UUID] = set()
+        until = time.monotonic() + WAIT_SECONDS_MAX
         with connection.cursor() as cursor:
             cursor.execute(_VERSIONS)
             while part := cursor.fetchmany(VERSIONS_PART):
@@ -116,7 +122,7 @@ class Book:
                     seen.add(position_id)
                     if self._version_of(position_id) != (version, policy_version):
                         different.add(position_id)
-                time.sleep(0)
+                self.precedence.wait(until)
         return different | (set(self._by_id) - seen)
 
     def _version_of(self, position_id: UUID) -> tuple[int, int] | None:
@@ -305,9 +311,10 @@ class Book:
             self._slots.unsaved[changed] = False
             rows = [row for index in changed.tolist() if (row := self._slots.rows[index]) is not None]
         rows.sort(key=lambda row: row.position.id.int)
+        until = time.monotonic() + WAIT_SECONDS_MAX
         for start in range(0, len(rows), SAVE_CHUNK):
             try:
-                self._save(rows[start : start + SAVE_CHUNK], at)
+                self._save(rows[start : start + SAVE_CHUNK], at, until)
             except Exception:
                 self._unsave(rows[start:])
                 raise
@@ -325,17 +332,19 @@ class Book:
         now = self._slots.rows[row.index]
         return now if now is not None and now.position.id == row.position.id else None
 
-    def _save(self, rows: Sequence[Row], at: datetime) -> None:
+    def _save(self, rows: Sequence[Row], at: datetime, until: float) -> None:
         # A pass waits for a few rows at most; a peak that rises meanwhile is saved next time.
         states: list[PositionState] = []
         ids: list[UUID] = []
         for start in range(0, len(rows), SAVE_STEP):
+            self.precedence.wait(until)
             with self._lock:
                 for row in map(self._now, rows[start : start + SAVE_STEP]):
                     if row is not None:
                         ids.append(row.position.id)
                         states.append(self.state_of(row))
         reach("watermark_saving")
+        self.precedence.wait(until)
         values = (
             [state.generation for state in states],
             [state.peak for state in states],

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,30 @@ def turn(what: str) -> Iterator[None]:
         log.exception(what)
     finally:
         connection.close()
+
+
+class Precedence:
+    """One thread goes first; the others look between two pieces of their work and wait while it is at work.
+
+    A lock alone does not do it: whoever gives it back in a loop has it again before the one that waits has the
+    interpreter.
+    """
+
+    def __init__(self) -> None:
+        self._is_free = threading.Event()
+        self._is_free.set()
+
+    def take(self) -> None:
+        """The first one is at work, or is about to be: whoever wakes it may say so for it."""
+        self._is_free.clear()
+
+    def give_back(self) -> None:
+        self._is_free.set()
+
+    def wait(self, until: float) -> None:
+        """Wait for the first one until that moment (`time.monotonic`) at most, and then work beside it."""
+        if not self._is_free.is_set():
+            self._is_free.wait(max(until - time.monotonic(), 0.0))
 
 
 class OneThread(ABC):

@@ -84,6 +84,7 @@ class Engine:
                 known = self._inbox.get(tick.mint)
                 if known is None or tick.observed_at >= known.observed_at:
                     self._inbox[tick.mint] = tick
+            self.book.precedence.take()
             self._wake.notify_all()
 
     def changed(self, position_ids: Sequence[UUID]) -> None:
@@ -99,7 +100,15 @@ class Engine:
             self._wake.notify_all()
 
     def step(self) -> int:
-        """One round of the engine thread: read again what changed, then pass over it; returns what it did.
+        """One round of the engine thread, before all others that work on the book; returns what it did."""
+        self.book.precedence.take()
+        try:
+            return self._round()
+        finally:
+            self.book.precedence.give_back()
+
+    def _round(self) -> int:
+        """Read again what changed, then pass over it.
 
         An engine that was not started (a replay, a test) makes the wanted check itself, in the same round.
         """
