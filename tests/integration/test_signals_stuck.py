@@ -21,6 +21,9 @@ from trading import services as trading
 from trading import tasks as trading_tasks
 from trading.engine import entries, sell_signals
 from trading.models import Order, Position, Side, State
+from trading.rules.market import Realism
+from trading.venues.registry import register
+from trading.venues.simulated import Simulated
 
 
 @pytest.fixture
@@ -213,7 +216,8 @@ def test_a_sell_waits_no_longer_than_half_a_minute_for_an_older_buy(team, tape):
 
 
 def test_a_sell_waits_for_the_entry_of_an_older_buy_to_land_and_for_that_agent_only(team):
-    Agent.objects.filter(id=team[1].agent.id).update(profile="realistic")
+    register("outside", Simulated(realism=Realism(failure_rate=Decimal(0), expiry_rate=Decimal(0))))
+    Agent.objects.filter(id=team[1].agent.id).update(profile="outside")
     mint = another()
     Token.objects.filter(mint=mint).update(facts={"poolLamports": 10**13})
     accept(team[0], mint)
