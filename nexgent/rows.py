@@ -15,6 +15,9 @@ from django.db import connection, models
 
 from nexgent.money import PRICE_PLACES
 
+UNHURRIED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
+"""A condition that is true, and lets the commit not wait for the disk: for what may be done again or lost."""
+
 
 class UnitsField(models.DecimalField):
     """A whole amount (lamports or token base units): `numeric(39,0)` in the database, `int` in Python."""

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import OperationalError, transaction
 
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.errors import Refusal
 from signals import buys, eligibility, stuck, verdicts
 from signals.models import Side, Signal
@@ -29,7 +29,7 @@ DRAINS_MAX = 2
 # The claim does not wait for the disk: one that a crash takes back is claimed again.
 _CLAIM = f"""
 UPDATE signals_signal SET lease_until = now() + interval '{verdicts.LEASE_SECONDS} seconds'
-WHERE {verdicts.UNHURRIED} AND id IN (
+WHERE {rows.UNHURRIED} AND id IN (
     SELECT id FROM signals_signal
     WHERE drained_at IS NULL AND hidden_at IS NULL AND (lease_until IS NULL OR lease_until < now())
     ORDER BY id LIMIT %s FOR NO KEY UPDATE SKIP LOCKED

@@ -11,8 +11,8 @@ from uuid import UUID
 from django.db import connection
 from django.db.models import Q, QuerySet
 
+from nexgent import rows
 from nexgent.errors import NotFound
-from prices.models import Token
 from signals.models import Signal, Verdict
 from trading.models import State
 
@@ -90,7 +90,9 @@ def executions(signal_ids: Sequence[int], *, agent_id: UUID | None = None) -> li
 
 def token_symbol(mint: str) -> str | None:
     """The stored symbol of a token ("" when it has none yet); None when the token is unknown."""
-    return Token.objects.filter(mint=mint).values_list("symbol", flat=True).first()
+    with rows.execute("SELECT symbol FROM prices_token WHERE mint = %s", [mint]) as cursor:
+        row = cursor.fetchone()
+    return None if row is None else row[0]
 
 
 def _execution(row: dict[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.errors import NotFound, Refusal
 from nexgent.events import bell
 from nexgent.events import services as events
@@ -21,7 +21,7 @@ from prices import services as prices
 from signals import live, request, selectors
 from signals.models import DuplicateGuard, Side, Signal, SignalRevision
 from signals.request import SignalRequest
-from trading.engine import locks
+from trading.engine import booking, locks
 
 DUPLICATE_WINDOW = timedelta(seconds=60)
 DRAIN = "signals.drain"
@@ -77,7 +77,7 @@ def accept(
         updated_at=now,
         **asdict(wanted),
     )
-    with transaction.atomic():
+    with booking.pipeline(), transaction.atomic():  # two round trips: begin and insert, event and commit
         key = _duplicate_key(user_id, wanted)
         signal.id = _insert(signal, key)
         bell.publish(WAITING, b"")
@@ -137,8 +137,8 @@ def _duplicate_key(user_id: UUID, wanted: SignalRequest) -> UUID:
 def _insert(signal: Signal, key: UUID) -> int:
     expired = signal.received_at - DUPLICATE_WINDOW
     values = {field.attname: getattr(signal, field.attname) for field in Signal._meta.concrete_fields}
-    with connection.cursor() as cursor:
-        cursor.execute(_ACCEPT, {**values, "key": key, "expired": expired, "now": signal.created_at})
+    parameters = {**values, "key": key, "expired": expired, "now": signal.created_at}
+    with rows.execute(_ACCEPT, parameters) as cursor:
         row = cursor.fetchone()
     if row is None:
         first = DuplicateGuard.objects.filter(key=key).values_list("signal_id", flat=True).first()

@@ -20,9 +20,6 @@ RENEW_SECONDS = 3.0
 Reasons = Mapping[UUID, tuple[str, ...]]
 """All reasons against each agent; none: it is eligible."""
 
-UNHURRIED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
-"""A condition that is true, and lets the transaction's commit not wait for the disk: for what may be done again."""
-
 _GIVEN = """
 SELECT signal_id, agent_id FROM signals_verdict WHERE signal_id = ANY(%b::bigint[]) AND agent_id = ANY(%b::uuid[])
 """
@@ -34,14 +31,14 @@ FROM unnest(%b::bigint[], %b::uuid[], %b::text[], %b::uuid[]) AS given(signal_id
 _INSERT_SKIPS = f"{_INSERT} ON CONFLICT DO NOTHING"
 _RENEW = f"""
 UPDATE signals_signal SET lease_until = now() + interval '{LEASE_SECONDS} seconds'
-WHERE {UNHURRIED} AND id = ANY(%s) AND drained_at IS NULL
+WHERE {rows.UNHURRIED} AND id = ANY(%s) AND drained_at IS NULL
 """  # noqa: S608
 # For a second: beat rings again by then, and what is waited for may be answered.
 _POSTPONE = f"""
 UPDATE signals_signal SET lease_until = now() + interval '1 second'
-WHERE {UNHURRIED} AND id = ANY(%s) AND drained_at IS NULL
+WHERE {rows.UNHURRIED} AND id = ANY(%s) AND drained_at IS NULL
 """  # noqa: S608
-_FINISH = f"UPDATE signals_signal SET drained_at = %s, lease_until = NULL WHERE {UNHURRIED} AND id = ANY(%s)"  # noqa: S608
+_FINISH = f"UPDATE signals_signal SET drained_at = %s, lease_until = NULL WHERE {rows.UNHURRIED} AND id = ANY(%s)"  # noqa: S608
 
 
 class Given(entries.Answers):

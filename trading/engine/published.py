@@ -8,17 +8,17 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.events import bell
 
 log = logging.getLogger(__name__)
 WAITING_MAX = 50_000
 PAUSE_SECONDS = 0.1
-_UPDATE = """
+_UPDATE = f"""
 WITH locked AS (SELECT id FROM trading_order WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE)
 UPDATE trading_order o SET stages = o.stages || jsonb_build_object('published', %s::text)
-FROM locked WHERE o.id = locked.id
-"""
+FROM locked WHERE o.id = locked.id AND {rows.UNHURRIED}
+"""  # noqa: S608
 
 
 class _Stamper:
