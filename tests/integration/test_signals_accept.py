@@ -310,6 +310,22 @@ def test_a_signal_whose_double_is_never_done_is_told_to_come_again():
     assert api.post("/api/v1/trading-signals", BODY).status_code == 201
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_signal_whose_event_cannot_be_numbered_is_not_there_and_may_come_again():
+    api = signed_in("owner@example.com")
+    assert api.post("/api/v1/trading-signals", BODY).status_code == 201
+    again = BODY | {"signalType": "Another"}
+    with psycopg.connect(database_url(), autocommit=False) as other, connection.cursor() as cursor:
+        other.execute("SELECT id FROM events_stream FOR UPDATE")
+        cursor.execute("SET lock_timeout = '50ms'")
+        refused = api.post("/api/v1/trading-signals", again)
+        cursor.execute("RESET lock_timeout")
+
+    assert (refused.status_code, refused.json()["code"]) == (503, "DEPENDENCY_DOWN")
+    assert (Signal.objects.count(), DuplicateGuard.objects.count()) == (1, 1)
+    assert api.post("/api/v1/trading-signals", again).status_code == 201
+
+
 def test_a_revision_keeps_what_the_signal_said_before(post, workspace):
     signal = post(symbol="WIF")
 
