@@ -42,6 +42,7 @@ def test_a_first_one_that_never_ends_is_waited_for_only_so_long():
 
 def test_an_engine_goes_first_from_the_tick_on_that_wakes_it_until_its_round_is_over(monkeypatch):
     engine = Engine()
+    engine._is_running = True
     seen = []
     monkeypatch.setattr(engine, "_round", lambda: seen.append(waited(engine.book.precedence, 0.1)) or 7)
     engine.offer([PriceTick("So11111111111111111111111111111111111111112", Decimal("0.001"), clock.now(), "test")])
@@ -51,8 +52,20 @@ def test_an_engine_goes_first_from_the_tick_on_that_wakes_it_until_its_round_is_
     assert waited(engine.book.precedence, 5.0) < 1.0
 
 
+def test_an_engine_that_was_not_started_checks_its_book_without_waiting_for_itself(monkeypatch):
+    engine = Engine()
+    waits = []
+    monkeypatch.setattr(engine.book, "differing", lambda: waits.append(waited(engine.book.precedence, 5.0)) or set())
+    monkeypatch.setattr(engine, "_round", lambda: 0)
+    engine.offer([])
+    engine.step()
+    assert len(waits) == 1
+    assert waits[0] < 1.0
+
+
 def test_a_round_that_fails_keeps_nobody_waiting(monkeypatch):
     engine = Engine()
+    engine._is_running = True
 
     def broken():
         raise KeyError("round")

@@ -157,9 +157,9 @@ class Role:
             self.engine = None
             engine.stop()  # first, so that it decides nothing more: feeds end with their calls
             own.close()  # from here on another may have the role
-            with self._supplying, turn("the worker keeps the prices' queue"):
+            with self._supplying:
                 prices.stop_feeds()
-                self._on_passive()
+            threading.Thread(target=self._leave, name="engine-role-leave", daemon=True).start()
 
     def _supply(self, engine: Engine) -> None:
         """Start the feeds and have the worker answer the queue `prices` too. Beside the role: it must say its word in
@@ -170,9 +170,16 @@ class Role:
                 with self._supplying:
                     if self.engine is engine:
                         prices.start_feeds()
-                        self._on_active()
+                if self.engine is engine:
+                    self._on_active()
                 return
             self._stop.wait(AGAIN_SECONDS)
+
+    def _leave(self) -> None:
+        """Have the worker leave the queue `prices`. Beside the role as well: the broker may be away."""
+        with turn("the worker keeps the prices' queue"):
+            if self.engine is None:
+                self._on_passive()
 
 
 def _say(own: psycopg.Connection, engine: HeldEngine) -> None:

@@ -84,7 +84,8 @@ class Engine:
                 known = self._inbox.get(tick.mint)
                 if known is None or tick.observed_at >= known.observed_at:
                     self._inbox[tick.mint] = tick
-            self.book.precedence.take()
+            if self._is_running:
+                self.book.precedence.take()
             self._wake.notify_all()
 
     def changed(self, position_ids: Sequence[UUID]) -> None:
@@ -100,7 +101,13 @@ class Engine:
             self._wake.notify_all()
 
     def step(self) -> int:
-        """One round of the engine thread, before all others that work on the book; returns what it did."""
+        """One round of the engine thread, before all others that work on the book; returns what it did.
+
+        An engine that was not started (a replay, a test) makes the wanted check itself, before its round.
+        """
+        if not self._is_running and self._check_wanted:
+            self._check_wanted = False
+            self._check_once()
         self.book.precedence.take()
         try:
             return self._round()
@@ -108,13 +115,7 @@ class Engine:
             self.book.precedence.give_back()
 
     def _round(self) -> int:
-        """Read again what changed, then pass over it.
-
-        An engine that was not started (a replay, a test) makes the wanted check itself, in the same round.
-        """
-        if not self._is_running and self._check_wanted:
-            self._check_wanted = False
-            self._check_once()
+        """Read again what changed, then pass over it."""
         with self._wake:
             ticks, self._inbox = self._inbox, {}
             changed, self._changed = self._changed, set()
