@@ -1,13 +1,14 @@
-"""Columns and bulk inserts that the hot tables share.
+"""Columns, bulk inserts and the pipeline that the hot tables share.
 
 `UnitsField` and `PriceField` are the only column types for amounts and prices. `insert` writes many rows of one model
-with one `INSERT ... SELECT FROM unnest(...)`: one round trip whatever the number of rows, and usable inside a psycopg
-pipeline.
+with one `INSERT ... SELECT FROM unnest(...)`: one round trip whatever the number of rows, and usable inside
+`pipeline`.
 """
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -17,6 +18,14 @@ from nexgent.money import PRICE_PLACES
 
 UNHURRIED = "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'"
 """A condition that is true, and lets the commit not wait for the disk: for what may be done again or lost."""
+
+
+@contextmanager
+def pipeline() -> Iterator[None]:
+    """Send the statements inside without waiting for each answer; an error is raised at the end, as Django's."""
+    connection.ensure_connection()
+    with connection.wrap_database_errors, connection.connection.pipeline():
+        yield
 
 
 class UnitsField(models.DecimalField):

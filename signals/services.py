@@ -21,7 +21,7 @@ from prices import services as prices
 from signals import live, request, selectors
 from signals.models import DuplicateGuard, Side, Signal, SignalRevision
 from signals.request import SignalRequest
-from trading.engine import booking, locks
+from trading.engine import locks
 
 DUPLICATE_WINDOW = timedelta(seconds=60)
 DRAIN = "signals.drain"
@@ -77,7 +77,7 @@ def accept(
         updated_at=now,
         **asdict(wanted),
     )
-    with booking.pipeline(), transaction.atomic():  # two round trips: begin and insert, event and commit
+    with rows.pipeline(), transaction.atomic():  # two round trips: begin and insert, event and commit
         key = _duplicate_key(user_id, wanted)
         signal.id = _insert(signal, key)
         bell.publish(WAITING, b"")

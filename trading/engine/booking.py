@@ -5,8 +5,7 @@ position and order, and ends with the event. An entry opens positions for a set 
 path for one.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -35,14 +34,6 @@ from wallets.models import AccountKind, EntryKind
 
 POSITIONS_CHANGED = "nexgent:positions"
 """Channel on which ids of changed positions are published after commit; the price engine re-reads them."""
-
-
-@contextmanager
-def pipeline() -> Iterator[None]:
-    """Send the statements inside without waiting for each answer; an error is raised at the end, as Django's."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        yield
 
 
 def stamp(at: datetime) -> str:

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import transaction
 
 from agents import selectors as agents
-from nexgent import clock
+from nexgent import clock, rows
 from nexgent.accounts import spending
 from nexgent.errors import Refusal
 from nexgent.events import bell
@@ -174,7 +174,7 @@ class _Planned:
 def _enter_chunk(wishes: Sequence[Wish], journal: Journal, seed_of: SeedOf) -> tuple[list[EntryOutcome], list[Wish]]:
     agent_ids = sorted(frozenset[UUID]().union(*(wish.agent_ids for wish in wishes)))
     purses = spending.Purses(wish.trigger.limited_key_id for wish in wishes)
-    with booking.pipeline():
+    with rows.pipeline():
         asked = candidates.ask(agent_ids, [wish.trigger.mint for wish in wishes], now=clock.now())
         answers = journal.answers([wish.trigger.signal_id for wish in wishes], agent_ids)
     found, given = asked.candidates(), answers.given()
@@ -334,7 +334,7 @@ def _write(planned: Sequence[_Planned], outcomes: Sequence[EntryOutcome], journa
     filled = [_opening(plan) for plan in planned if plan.order.quote is not None]
     waiting = [plan for plan in planned if plan.order.quote is None]
     wallets.hold([wallets.NewHold(p.order.id, p.order.wallet_id, SOL_MINT, p.held_lamports, now) for p in waiting])
-    with booking.pipeline():
+    with rows.pipeline():
         openings.insert_orders([plan.order for plan in planned], at=now)
         created = booking.open_positions(filled, at=now)
         journal.write(outcomes)

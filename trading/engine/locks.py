@@ -114,9 +114,8 @@ def order_paths(order_ids: Iterable[UUID], *, is_patient: bool) -> list[UUID]:
     so that a set never waits for one of its own.
     """
     wanted = list(order_ids)
-    connection.ensure_connection()
     cursors = [connection.cursor() for _ in _PATHS]
-    with connection.wrap_database_errors, connection.connection.pipeline():
+    with rows.pipeline():
         for cursor, statement in zip(cursors, _PATHS, strict=True):
             cursor.execute(f"{statement} ORDER BY id FOR NO KEY UPDATE{'' if is_patient else ' SKIP LOCKED'}", [wanted])
     agent_ids, wallet_ids, position_ids = ({row[0] for row in cursor.fetchall()} for cursor in cursors[:3])
